@@ -1,0 +1,87 @@
+"""The bridge itself starts, recovers and stops."""
+
+from collections.abc import Mapping
+
+from events.commands import Note, Progress, Recover, ShutDown, Started
+from events.decision import Decision
+from events.envelope import Draft
+from events.ids import BRIDGE_STREAM, SessionId, UnixMicros
+from events.releases import release
+from events.session import reclaimed
+from events.world import World
+
+
+def started(command: Started, world: World) -> Decision:
+    facts = {"version": command.version, "machine": command.machine, **dict(command.facts)}
+    drafts = [Draft(stream=BRIDGE_STREAM, type="started", at=command.at, payload=facts)]
+    drafts.append(
+        Draft(
+            stream=BRIDGE_STREAM,
+            type="policy_set",
+            at=command.at,
+            payload=command.policy.as_payload(),
+            because=0,
+        )
+    )
+    return Decision(drafts=tuple(drafts))
+
+
+def recover(command: Recover, world: World) -> Decision:
+    """Reclaim what a crash left open; nothing of it has an owner any more."""
+    found = {"sessions": len(world.sessions), "leases": len(world.leases)}
+    drafts = [Draft(stream=BRIDGE_STREAM, type="recovered", at=command.at, payload=found)]
+    drafts += _everything_ends(
+        world, command.at, reason="orphaned", detail="bridge_restarted", observed={}
+    )
+    return Decision(drafts=tuple(drafts))
+
+
+def shut_down(command: ShutDown, world: World) -> Decision:
+    drafts = [
+        Draft(
+            stream=BRIDGE_STREAM,
+            type="stopping",
+            at=command.at,
+            payload={"sessions": len(world.sessions), "leases": len(world.leases)},
+        )
+    ]
+    drafts += _everything_ends(
+        world,
+        command.at,
+        reason="shutdown",
+        detail="bridge_stopped",
+        observed=dict(command.progress),
+    )
+    return Decision(drafts=tuple(drafts))
+
+
+def _everything_ends(
+    world: World,
+    at: UnixMicros,
+    *,
+    reason: str,
+    detail: str,
+    observed: Mapping[SessionId, Progress],
+) -> list[Draft]:
+    why = "shutdown" if reason == "shutdown" else "bridge_restarted"
+    ends = [
+        reclaimed(
+            session,
+            world.policy,
+            at=at,
+            reason=reason,
+            detail=detail,
+            progress=observed.get(session.id),
+            because=0,
+        )
+        for session in world.sessions.values()
+    ]
+    returns = [release(lease, at, why=why, because=0) for lease in world.leases.values()]
+    return ends + returns
+
+
+def note(command: Note, world: World) -> Decision:
+    draft = Draft(
+        stream=command.stream, type=command.type, at=command.at, payload=dict(command.payload)
+    )
+    return Decision(drafts=(draft,))

@@ -1,0 +1,1 @@
+"""The shell of PlexBridge: everything that waits, opens, listens or tells the time."""

@@ -1,0 +1,303 @@
+"""M3U, in every dialect met in the wild: lines in, entries and odd lines out.
+
+Pure, one pass, nothing kept but the entry being read. Knows how playlists are written and nothing
+of numbering, of what can be played, or of where the lines came from. The dialects are those of
+Kodi's IPTV Simple, tvheadend, Jellyfin and iptv-playlist-parser; where these disagree the choice is
+named at the line that makes it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import unquote
+
+import orjson
+
+from plexbridge.lineup.decoding import LINE_BYTES_MAX
+from plexbridge.lineup.headers import HeaderSet
+from plexbridge.lineup.wording import clean
+
+NAME_CHARS_MAX = 255
+"""Of names, groups and ids. Players cut earlier; longer ones are attacks or broken quotes."""
+
+URL_CHARS_MAX = 8 * 1024
+"""What servers accept as a request line."""
+
+ATTRIBUTES_MAX = 64
+"""Per line. The known vocabulary has about thirty."""
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry: a name and a URL, and what the playlist says of them. Texts may be empty."""
+
+    line: int
+    """1-based number of the line with the URL."""
+    name: str
+    url: str
+    tvg_id: str = ""
+    tvg_name: str = ""
+    number: str = ""
+    """`tvg-chno` and its synonyms, as written: not yet a guide number."""
+    logo: str = ""
+    group: str = ""
+    radio: bool = False
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
+    """What the upstream wants to be asked with."""
+
+
+@dataclass(frozen=True, slots=True)
+class OddLine:
+    """A line that could not be used as it stands. `what` never quotes it: it may hold a login."""
+
+    line: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What `#EXTM3U` says of the whole list."""
+
+    guide_urls: tuple[str, ...] = ()
+    """`x-tvg-url` or `url-tvg`: may hold a login."""
+    user_agent: str = ""
+
+
+Item = Entry | OddLine | Header
+
+_ATTRIBUTE = re.compile(
+    r"""([A-Za-z][\w.-]*+)=(?:\s*"([^"]*+)"|\s*'([^']*+)'|([^\s,]*+))""", re.ASCII
+)
+_NEXT_QUOTED = re.compile(r"""\s[A-Za-z][\w.-]*+=["']""", re.ASCII)
+_DURATION = re.compile(r"\s*[-+]?[0-9]*\.?[0-9]*", re.ASCII)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_OPTION_HEADERS = {
+    "http-user-agent": "User-Agent",
+    "http-referrer": "Referer",
+    "http-referer": "Referer",
+    "http-origin": "Origin",
+    "http-cookie": "Cookie",
+}
+_KODI_HEADER_PROPERTIES = frozenset(
+    f"inputstream.adaptive.{name}_headers" for name in ("stream", "manifest", "common")
+)
+
+
+def parse_m3u(lines: Iterable[str]) -> Iterator[Item]:
+    """Entries and odd lines, in the order of the list; a `Header` for each `#EXTM3U`.
+
+    Never raises for what the lines hold. A list without `#EXTM3U` is read all the same, and so is
+    one of bare URLs.
+    """
+    reader = _Reader()
+    number = 0
+    for number, raw in enumerate(lines, start=1):
+        if len(raw) > LINE_BYTES_MAX:
+            yield OddLine(number, "line longer than 64 KiB")
+            continue
+        line = raw.strip(" \t\r\n\ufeff\x00")
+        if not line:
+            continue
+        found = reader.directive(number, line) if line[0] == "#" else reader.url(number, line)
+        if found is not None:
+            yield found
+    if reader.info is not None:
+        yield OddLine(reader.info.line, "entry without a URL")
+
+
+@dataclass(slots=True)
+class _Info:
+    """What an `#EXTINF` says, until its URL comes."""
+
+    line: int
+    name: str
+    attributes: dict[str, str]
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Where in the list we are: what stays in force, and the entry that waits for its URL."""
+
+    info: _Info | None = None
+    headers: HeaderSet = field(default_factory=HeaderSet)
+    group: str = ""
+    user_agent: str = ""
+    any_info: bool = False
+
+    def directive(self, number: int, line: str) -> OddLine | Header | None:
+        """Take a line that begins with `#`. Unknown ones are comments."""
+        word, colon, rest = line.partition(":")
+        match word.upper():
+            case "#EXTINF" if colon:
+                return self._extinf(number, rest)
+            case "#EXTGRP":
+                # In force until the next one, as in IPTV Simple; a group-title ends it as well.
+                self.group = _first_group(rest)
+            case "#KODIPROP":
+                self._kodi_property(rest)
+            case "#EXTHTTP":
+                return self._exthttp(number, rest)
+            case upper if upper.startswith("#EXTVLCOPT"):
+                self._vlc_option(line)
+            case upper if upper.startswith("#EXTM3U"):
+                return self._extm3u(line)
+        return None
+
+    def url(self, number: int, line: str) -> Entry | OddLine | None:
+        """Take a line that is not a directive: it ends the entry."""
+        info, headers = self.info, self.headers
+        if info is None and self.any_info:
+            return OddLine(number, "URL without #EXTINF")
+        if _SCHEME.match(line) is None:
+            # The entry goes on waiting: a torn name before the URL must not cost the channel.
+            return OddLine(number, "neither a directive nor a URL")
+        self.info, self.headers = None, HeaderSet()
+        url, pipe, options = line.partition("|")
+        url = url.rstrip()
+        if pipe and "=" not in options:
+            url, options = line, ""
+        if len(url) > URL_CHARS_MAX:
+            return OddLine(number, "URL longer than 8 KiB")
+        if _CONTROL.search(url) is not None:
+            return OddLine(number, "control character in a URL")
+        headers.take_encoded(options)
+        return self._entry(number, info or _Info(number, "", {}), url, headers)
+
+    def _entry(self, number: int, info: _Info, url: str, headers: HeaderSet) -> Entry:
+        said = info.attributes.get
+        headers.fall_back("User-Agent", said("http-user-agent") or self.user_agent)
+        tvg_id = _short(said("tvg-id") or said("channel-id") or "")
+        tvg_name = _short(said("tvg-name") or "")
+        group = self.group
+        if "group-title" in info.attributes:
+            group = _first_group(info.attributes["group-title"]) or group
+        return Entry(
+            line=number,
+            name=info.name or tvg_name or tvg_id,
+            url=url,
+            tvg_id=tvg_id,
+            tvg_name=tvg_name,
+            number=_short(
+                said("tvg-chno")
+                or said("ch-number")
+                or said("channel-number")
+                or said("tvh-chnum")
+                or ""
+            ),
+            logo=_logo(said("tvg-logo") or said("logo") or ""),
+            group=group,
+            radio=said("radio", "").lower() in ("true", "1", "yes"),
+            headers=headers.frozen() if headers else NO_HEADERS,
+        )
+
+    def _extinf(self, number: int, rest: str) -> OddLine | None:
+        orphan, self.any_info = self.info, True
+        attributes, name = _split_extinf(rest)
+        self.info = _Info(number, _short(name), attributes)
+        if attributes.get("group-title"):
+            self.group = ""
+        if orphan is None:
+            return None
+        self.headers = HeaderSet()
+        return OddLine(orphan.line, "entry without a URL")
+
+    def _extm3u(self, line: str) -> Header:
+        attributes, _ = _attributes(line, len("#EXTM3U"))
+        urls = attributes.get("x-tvg-url") or attributes.get("url-tvg") or ""
+        self.user_agent = attributes.get("user-agent", "")
+        guides = tuple(url.strip() for url in urls.split(",") if _SCHEME.match(url.strip()))
+        return Header(guides, self.user_agent)
+
+    def _vlc_option(self, line: str) -> None:
+        option = line[len("#EXTVLCOPT") :].lstrip(":- \t")
+        name, _, value = option.partition("=")
+        header = _OPTION_HEADERS.get(name.strip().lower())
+        if header is not None:
+            self.headers.put(header, value.strip().strip("\"'"))
+
+    def _kodi_property(self, rest: str) -> None:
+        name, _, value = rest.partition("=")
+        if name.strip().lower() in _KODI_HEADER_PROPERTIES:
+            self.headers.take_encoded(value.strip())
+
+    def _exthttp(self, number: int, rest: str) -> OddLine | None:
+        try:
+            said = orjson.loads(rest)
+        except orjson.JSONDecodeError:
+            said = None
+        if not isinstance(said, dict):
+            return OddLine(number, "#EXTHTTP without a JSON object")
+        for name, value in said.items():
+            if isinstance(value, str):
+                self.headers.put(name, value)
+        return None
+
+
+def _split_extinf(rest: str) -> tuple[dict[str, str], str]:
+    """The attributes and the name: what follows the first comma after the last attribute.
+
+    (Kodi takes what follows the last quote, Jellyfin what follows the last comma; both lose part of
+    a name that holds one.)
+    """
+    duration = _DURATION.match(rest)
+    assert duration is not None, "the pattern matches nothing at all, too"
+    attributes, end = _attributes(rest, duration.end())
+    comma = rest.find(",", end)
+    return attributes, rest[comma + 1 :] if comma >= 0 else ""
+
+
+def _attributes(line: str, at: int) -> tuple[dict[str, str], int]:
+    """The attributes from `at` on (keys in lower case, the first of a key counts) and their end."""
+    found: dict[str, str] = {}
+    for _ in range(ATTRIBUTES_MAX):
+        start = _next_attribute(line, at)
+        match = _ATTRIBUTE.match(line, start) if start >= 0 else None
+        if match is None:
+            break
+        key, double, single, bare = match.groups()
+        value = double if double is not None else single
+        found.setdefault(key.lower(), (bare.strip("\"'") if value is None else value).strip())
+        at = match.end()
+    return found, at
+
+
+def _next_attribute(line: str, at: int) -> int:
+    """Where the next attribute may begin, or -1 when the name does.
+
+    Some lists put a comma between attributes, and some have quotes inside quoted values; there an
+    attribute is believed only when its value is quoted too.
+    """
+    end = len(line)
+    start = at
+    while start < end and line[start] in " \t":
+        start += 1
+    if start == end:
+        return -1
+    if line[start] == ",":
+        quoted = _ATTRIBUTE.match(line, start + 1 + (line[start + 1 : start + 2] == " "))
+        return quoted.start() if quoted is not None and quoted.group(4) is None else -1
+    if _ATTRIBUTE.match(line, start) is not None:
+        return start
+    comma = line.find(",", start)
+    torn = _NEXT_QUOTED.search(line, at, comma if comma >= 0 else end)
+    return torn.start() + 1 if torn is not None else -1
+
+
+def _short(text: str) -> str:
+    return clean(text, NAME_CHARS_MAX)
+
+
+def _first_group(text: str) -> str:
+    """`group-title` may name several, parted by `;`: the first counts."""
+    return next((group for part in text.split(";") if (group := _short(part))), "")
+
+
+def _logo(text: str) -> str:
+    """A logo's URL; anything else (a path, `file:`, a data URL) is no logo."""
+    if not text.startswith(("http://", "https://")) or len(text) > URL_CHARS_MAX:
+        return ""
+    return "" if _CONTROL.search(unquote(text[:64])) or _CONTROL.search(text) else text

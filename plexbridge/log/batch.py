@@ -1,0 +1,154 @@
+"""What may be appended, where it lands, and what each asker is told: one rule for every log.
+
+Pure: the end of the log and its streams' versions go in, rows and answers come out. The SQLite
+log and its twin in memory both ask here, so they cannot disagree.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from events.codec import canonical_of, chain, encode
+from events.envelope import NewEvent, Recorded
+from events.ids import Position
+from plexbridge.log.port import Durable, VersionConflict
+
+ID_BYTES = 16
+"""A UUIDv7."""
+
+MAX_WAITING_EVENTS = 10_000
+"""Events that may wait for the disk (DESIGN section 2): some 10 MB, seconds of a full house."""
+
+
+class End(NamedTuple):
+    """Where the log ends: position, hash and time (µs) of its last event."""
+
+    pos: int
+    hash: bytes
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """One append on its way: its events, encoded where a mistake still hits the one who made it."""
+
+    future: "asyncio.Future[Durable]"
+    events: tuple[NewEvent, ...]
+    data: list[bytes]
+    fields: list[bytes]
+
+    @classmethod
+    def of(cls, future: "asyncio.Future[Durable]", events: Sequence[NewEvent]) -> "Append":
+        """Encode `events`.
+
+        Raises:
+            TypeError, NotCanonical: a payload or a name cannot be stored; nothing was queued.
+        """
+        data = [encode(event.payload) for event in events]
+        fields = [canonical_of(event, text) for event, text in zip(events, data, strict=True)]
+        assert all(len(event.id) == ID_BYTES for event in events), "an id has 16 bytes"
+        return cls(future, tuple(events), data, fields)
+
+    @property
+    def ids(self) -> list[bytes]:
+        """The ids of its events, in order."""
+        return [event.id for event in self.events]
+
+
+Answer = Durable | Exception
+Settlement = list[tuple["asyncio.Future[Durable]", Answer]]
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What becomes of a batch once its rows are durable."""
+
+    end: End
+    rows: list[Recorded] = field(default_factory=list)
+    versions: dict[str, int] = field(default_factory=dict)
+    """Last version of every stream the rows belong to."""
+    clock_steps: list[tuple[int, int]] = field(default_factory=list)
+    """Position and time of each row that is earlier than the one before it."""
+    answers: Settlement = field(default_factory=list)
+
+
+def judge(
+    batch: Sequence[Append],
+    end: End,
+    version_of: Callable[[str], int],
+    find: Callable[[Sequence[bytes]], Durable | None],
+) -> Verdict:
+    """Give each append its rows, or its conflict, or what an earlier try of it stored.
+
+    `version_of` tells a stream's stored version, `find` what is stored under the given ids.
+    Ids are looked up only where versions do not fit: a retry always asks for versions taken.
+    """
+    verdict = Verdict(end)
+    pos, head, at = end
+    rows, versions = verdict.rows, verdict.versions
+    for append in batch:
+        fits = _expected(append.events, versions, version_of)
+        if isinstance(fits, VersionConflict):
+            earlier = _within(verdict.answers, append) or find(append.ids)
+            verdict.answers.append((append.future, earlier or fits))
+            continue
+        start = len(rows)
+        for event, data, fields in zip(append.events, append.data, append.fields, strict=True):
+            pos += 1
+            head = chain(head, pos, fields)
+            rows.append(_recorded(pos, event, data, head))
+            if event.at < at:
+                verdict.clock_steps.append((pos, event.at))
+            at = event.at
+        versions.update(fits)
+        verdict.answers.append((append.future, tuple(rows[start:])))
+    verdict.end = End(pos, head, at)
+    return verdict
+
+
+def _expected(
+    events: Sequence[NewEvent], versions: dict[str, int], version_of: Callable[[str], int]
+) -> dict[str, int] | VersionConflict:
+    reached: dict[str, int] = {}
+    for event in events:
+        stream = event.stream
+        actual = reached.get(stream)
+        if actual is None:
+            actual = versions.get(stream)
+            if actual is None:
+                actual = version_of(stream)
+        if event.ver != actual + 1:
+            return VersionConflict(stream, expected=event.ver - 1, actual=actual)
+        reached[stream] = event.ver
+    return reached
+
+
+def _within(answers: Settlement, append: Append) -> Durable | None:
+    """What an append before it in the same batch stored under the same ids."""
+    for _, answer in answers:
+        if not isinstance(answer, Exception) and [row.id for row in answer] == append.ids:
+            return answer
+    return None
+
+
+def _recorded(pos: int, event: NewEvent, data: bytes, hash_: bytes) -> Recorded:
+    return Recorded(
+        Position(pos),
+        event.stream,
+        event.ver,
+        event.type,
+        event.schema,
+        event.src,
+        event.dst,
+        event.machine,
+        event.at,
+        event.id,
+        event.corr,
+        event.cause,
+        event.actor,
+        event.node,
+        event.fence,
+        data,
+        hash_,
+    )

@@ -1,0 +1,118 @@
+"""Plain HTTP upstreams: the outbound client opens them, their body is pumped into a receiver.
+
+Knows how a body ends (whole, short, reset, at an end that a live channel does not have) and says so
+in words of the log. Nothing of packets, readers or attempts.
+"""
+
+import asyncio
+
+import aiohttp
+
+from plexbridge.outbound import Outbound, OutboundFailed
+from plexbridge.relay.ports import Upstream, UpstreamFailed, UpstreamReceiver
+
+_TIMEOUT_KINDS = frozenset({"timeout"})
+
+
+class HttpConnector:
+    """Opens upstreams through the one way out."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+
+    async def open(self, upstream: Upstream, receiver: UpstreamReceiver) -> "PumpedBody":
+        """Ask for the URL; nothing is delivered before this has returned.
+
+        Raises:
+            UpstreamFailed: with the outbound client's word and `Retry-After`.
+        """
+        try:
+            response = await self._outbound.get(upstream.url, upstream.headers)
+        except OutboundFailed as failed:
+            reason = "timeout" if failed.kind in _TIMEOUT_KINDS else "stream_failed"
+            failure = UpstreamFailed(reason, failed.detail, retry_after_s=failed.retry_after_s)
+        else:
+            return PumpedBody(response, receiver)
+        raise failure
+
+
+class PumpedBody:
+    """A response whose body one task reads and pushes."""
+
+    def __init__(self, response: aiohttp.ClientResponse, receiver: UpstreamReceiver) -> None:
+        loop = asyncio.get_running_loop()
+        self.closed: asyncio.Future[None] = loop.create_future()
+        """Resolves when the socket is gone."""
+        self._response = response
+        self._receiver = receiver
+        self._finite = response.content_length is not None
+        self._reset = False
+        self._closing = False
+        self._may_read = asyncio.Event()
+        self._may_read.set()
+        connection = response.connection
+        # A body that came with its headers is over already, and its connection let go of.
+        self._transport = None if connection is None else connection.transport
+        protocol = None if connection is None else connection.protocol
+        lost = None if protocol is None else protocol.closed
+        if lost is None:
+            self.closed.set_result(None)
+        else:
+            lost.add_done_callback(self._connection_lost)
+        self._pump_task = loop.create_task(self._pump(), name="upstream body")
+
+    def pause(self) -> None:
+        """Read no further; the client library then stops reading the socket."""
+        self._may_read.clear()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._may_read.set()
+
+    def close(self) -> None:
+        """Close the socket at once; the receiver is not called again."""
+        self._closing = True
+        self._pump_task.cancel()
+        if self._transport is not None:
+            # Not `close`: over TLS that would wait for the other side's farewell.
+            self._transport.abort()
+        self._response.close()
+
+    def _connection_lost(self, lost: "asyncio.Future[None]") -> None:
+        self._reset = not lost.cancelled() and lost.exception() is not None
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    async def _pump(self) -> None:
+        while not self._closing:
+            await self._may_read.wait()
+            try:
+                chunk = await self._response.content.readany()
+            except (aiohttp.ClientError, OSError) as fault:
+                self._tell(self._failure_of(fault))
+                return
+            if not chunk:
+                self._tell(self._end())
+                return
+            self._receiver.received(chunk)
+
+    def _tell(self, failure: UpstreamFailed | None) -> None:
+        # Closing wakes a waiting read with an error of its own, which is nobody's news.
+        if not self._closing:
+            self._receiver.ended(failure)
+
+    def _end(self) -> UpstreamFailed | None:
+        """The body ended as HTTP says it may. A channel without a length has no end."""
+        if self._finite:
+            return None
+        # A body that ends with its connection looks whole after a reset too.
+        return UpstreamFailed("stream_failed", "upstream_reset" if self._reset else "upstream_eof")
+
+    def _failure_of(self, fault: aiohttp.ClientError | OSError) -> UpstreamFailed:
+        if isinstance(fault, TimeoutError):
+            return UpstreamFailed("timeout", "upstream_no_data")
+        if self._reset:
+            return UpstreamFailed("stream_failed", "upstream_reset")
+        if self._finite:
+            return UpstreamFailed("stream_failed", "upstream_wrong_length")
+        return UpstreamFailed("stream_failed", "upstream_eof")

@@ -1,0 +1,219 @@
+"""What a relay must know of MPEG-TS: packets, the two tables, access points, the clock reference.
+
+Pure. Knows whole 188-byte packets in blocks of bytes; nothing of sockets, rings or readers, and
+nothing of what is inside the elementary streams. Numbers are those of ISO/IEC 13818-1.
+
+Everything that looks through a block does so by strided slices (`block[1::188]`): one copy in C
+instead of a step in Python per packet.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+PACKET_BYTES: Final = 188
+SYNC: Final = 0x47
+SYNC_BYTE: Final = b"\x47"
+SYNC_RUN: Final = 3
+"""Packets in a row that make a sync (`reference/transport.md`, fault 20)."""
+SYNC_SPAN_BYTES: Final = (SYNC_RUN - 1) * PACKET_BYTES + 1
+"""How many bytes it takes to see such a run."""
+
+PAT_PID: Final = 0
+NULL_PID: Final = 0x1FFF
+NULL_PACKET: Final = bytes([SYNC, NULL_PID >> 8, NULL_PID & 0xFF, 0x10]) + b"\xff" * 184
+
+_PAT_TABLE: Final = 0x00
+_PMT_TABLE: Final = 0x02
+_SECTION_LIMIT_BYTES: Final = 1024
+"""The longest PAT or PMT section the standard allows."""
+_CRC_BYTES: Final = 4
+
+_VIDEO_TYPES: Final = frozenset({0x01, 0x02, 0x10, 0x1B, 0x20, 0x24, 0x33, 0x42, 0xD1, 0xEA})
+"""MPEG-1, MPEG-2, MPEG-4, H.264 (and MVC), HEVC, VVC, AVS, Dirac, VC-1."""
+
+
+def find_sync(data: bytes, start: int = 0) -> int | None:
+    """Where the first run of `SYNC_RUN` packets begins, at or after `start`."""
+    last = len(data) - SYNC_SPAN_BYTES
+    at = data.find(SYNC_BYTE, start)
+    while 0 <= at <= last:
+        if data[at + PACKET_BYTES] == SYNC and data[at + 2 * PACKET_BYTES] == SYNC:
+            return at
+        at = data.find(SYNC_BYTE, at + 1)
+    return None
+
+
+def pid_of(packet: bytes) -> int:
+    """The PID of the packet that `packet` begins with."""
+    return (packet[1] & 0x1F) << 8 | packet[2]
+
+
+def packets_of(block: bytes, pid: int) -> Iterator[int]:
+    """Indexes of the whole packets of one PID in an aligned block, in order."""
+    whole = len(block) - len(block) % PACKET_BYTES
+    low = block[2:whole:PACKET_BYTES]
+    high = block[1:whole:PACKET_BYTES]
+    wanted_low, wanted_high = pid & 0xFF, pid >> 8
+    index = low.find(wanted_low)
+    while index >= 0:
+        if high[index] & 0x1F == wanted_high:
+            yield index
+        index = low.find(wanted_low, index + 1)
+
+
+def packet_at(block: bytes, index: int) -> bytes:
+    """One packet of an aligned block."""
+    return block[index * PACKET_BYTES : (index + 1) * PACKET_BYTES]
+
+
+def payload_of(packet: bytes) -> bytes:
+    """What follows the header and the adaptation field; empty when there is nothing."""
+    control = packet[3] & 0x30
+    if control == 0x10:
+        return packet[4:]
+    if control == 0x30:
+        return packet[5 + packet[4] :]
+    return b""
+
+
+def newest_random_access(block: bytes, pid: int | None) -> int | None:
+    """Index of the last packet marked as a random access point, of `pid` or of any PID.
+
+    The mark counts on the video PID only where there is one: common muxers set it on every
+    audio frame too.
+    """
+    controls = block[3::PACKET_BYTES]
+    lengths = block[4::PACKET_BYTES]
+    flags = block[5::PACKET_BYTES]
+    for index in range(len(flags) - 1, -1, -1):
+        if flags[index] & 0x40 and controls[index] & 0x20 and lengths[index]:
+            at = index * PACKET_BYTES
+            if pid is None or (block[at + 1] & 0x1F) << 8 | block[at + 2] == pid:
+                return index
+    return None
+
+
+def pcr_of(packet: bytes) -> int | None:
+    """The programme clock reference in ticks of 27 MHz, or None when the packet has none."""
+    if not packet[3] & 0x20 or packet[4] < 7 or not packet[5] & 0x10:
+        return None
+    base = int.from_bytes(packet[6:10], "big") << 1 | packet[10] >> 7
+    return base * 300 + ((packet[10] & 1) << 8 | packet[11])
+
+
+def counter_of(packet: bytes) -> int:
+    """The continuity counter."""
+    return packet[3] & 0x0F
+
+
+def with_counters(packets: bytes, last: int) -> bytes:
+    """The same packets with consecutive continuity counters, the last of them being `last`."""
+    stamped = bytearray(packets)
+    count = len(packets) // PACKET_BYTES
+    for index in range(count):
+        at = index * PACKET_BYTES + 3
+        stamped[at] = stamped[at] & 0xF0 | (last - (count - 1 - index)) & 0x0F
+    return bytes(stamped)
+
+
+class Tables(NamedTuple):
+    """What a player must see before anything else, as the upstream sent it."""
+
+    pat: bytes
+    """Raw packets."""
+    pmt: bytes
+    """Raw packets."""
+    pmt_pid: int
+    video_pid: int | None
+    """None for radio."""
+
+
+class _Section(NamedTuple):
+    body: bytes
+    packets: bytes
+
+
+class _SectionReader:
+    """Gathers one section of one PID, over as many packets and blocks as it takes."""
+
+    def __init__(self, pid: int, table: int) -> None:
+        self._pid = pid
+        self._table = table
+        self._body = b""
+        self._packets = b""
+
+    def feed(self, block: bytes) -> _Section | None:
+        """Look through one more block, which must follow the one before; the first whole
+        section, or None so far."""
+        for index in packets_of(block, self._pid):
+            packet = packet_at(block, index)
+            payload = payload_of(packet)
+            if packet[1] & 0x40:
+                payload = payload[1 + payload[0] :] if payload else b""
+                self._body, self._packets = payload, packet
+            elif self._packets:
+                self._body += payload
+                self._packets += packet
+            section = self._whole()
+            if section is not None:
+                return section
+        return None
+
+    def _whole(self) -> _Section | None:
+        if len(self._body) < 3:
+            return None
+        size = 3 + ((self._body[1] & 0x0F) << 8 | self._body[2])
+        if self._body[0] != self._table or size > _SECTION_LIMIT_BYTES:
+            self._body = self._packets = b""
+            return None
+        if len(self._body) < size:
+            return None
+        return _Section(self._body[:size], self._packets)
+
+
+class TableReader:
+    """Finds PAT and PMT in consecutive blocks. Of several programmes it follows the first."""
+
+    def __init__(self) -> None:
+        self._pat_reader = _SectionReader(PAT_PID, _PAT_TABLE)
+        self._pat: _Section | None = None
+        self._pmt_reader: _SectionReader | None = None
+        self._pmt_pid = NULL_PID
+
+    def feed(self, block: bytes) -> Tables | None:
+        """Both tables once both were seen whole; None until then."""
+        if self._pat is None:
+            self._pat = self._pat_reader.feed(block)
+            if self._pat is None:
+                return None
+            pmt_pid = _first_programme(self._pat.body)
+            if pmt_pid is None:
+                self._pat = None
+                return None
+            self._pmt_pid = pmt_pid
+            self._pmt_reader = _SectionReader(pmt_pid, _PMT_TABLE)
+        assert self._pmt_reader is not None, "a PAT leads to a reader of its PMT"
+        pmt = self._pmt_reader.feed(block)
+        if pmt is None:
+            return None
+        return Tables(self._pat.packets, pmt.packets, self._pmt_pid, _video_pid(pmt.body))
+
+
+def _first_programme(pat: bytes) -> int | None:
+    """The PMT PID of the first programme; programme 0 is the network table, not a programme."""
+    for at in range(8, len(pat) - _CRC_BYTES - 3, 4):
+        if pat[at] << 8 | pat[at + 1]:
+            return (pat[at + 2] & 0x1F) << 8 | pat[at + 3]
+    return None
+
+
+def _video_pid(pmt: bytes) -> int | None:
+    """The PID of the first video stream."""
+    if len(pmt) < 12:
+        return None
+    at = 12 + ((pmt[10] & 0x0F) << 8 | pmt[11])
+    while at + 5 <= len(pmt) - _CRC_BYTES:
+        if pmt[at] in _VIDEO_TYPES:
+            return (pmt[at + 1] & 0x1F) << 8 | pmt[at + 2]
+        at += 5 + ((pmt[at + 3] & 0x0F) << 8 | pmt[at + 4])
+    return None

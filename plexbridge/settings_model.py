@@ -1,0 +1,283 @@
+"""The settings themselves: every name, default, range and meaning, in one list.
+
+Knows nothing of layers, files or the environment (`plexbridge.settings` reads those), and nothing
+of what anyone does with a value. A setting has one name, the environment's, everywhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, GetCoreSchemaHandler, PrivateAttr, SecretStr
+from pydantic_core import CoreSchema, core_schema
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from events.policy import Policy
+from plexbridge.setting_kinds import (
+    ADDRESS,
+    ADMIN_KEY,
+    BASE_URL,
+    DEVICE_ID,
+    DIRECTORY,
+    FRIENDLY_NAME,
+    LOCATION,
+    LOCATIONS,
+    NETWORKS,
+    Kind,
+    OneOf,
+    Switch,
+    WholeNumber,
+    WordOr,
+)
+
+SETTINGS_FILE: Final = "settings.toml"
+
+Network = IPv4Network | IPv6Network
+
+_PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
+_LINK_LOCAL = tuple(map(ip_network, ("169.254.0.0/16", "fe80::/10")))
+_LOOPBACK = tuple(map(ip_network, ("127.0.0.0/8", "::1/128")))
+
+_POLICY = Policy()
+
+
+NOT_SHOWN: Final = "(set; not shown)"
+"""Stands for a value that is, or may contain, a login."""
+
+
+class Origin(StrEnum):
+    """The layer a value came from."""
+
+    DEFAULT = "default"
+    FILE = SETTINGS_FILE
+    ENVIRONMENT = "environment"
+    COMMAND_LINE = "command line"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How one field is set: its name, and the kind of value it takes."""
+
+    name: str
+    kind: Kind
+    secret: bool = False
+    """The value is, or may contain, a login: it is never shown."""
+    in_file: bool = True
+    """Whether `settings.toml` may hold it."""
+
+    def __get_pydantic_core_schema__(self, source: Any, of: GetCoreSchemaHandler) -> CoreSchema:
+        """Read the value by its kind before pydantic checks the type."""
+        return core_schema.no_info_before_validator_function(self.kind.read, of(source))
+
+
+def _ms(low: int, high: int) -> WholeNumber:
+    return WholeNumber(low, high, "ms")
+
+
+class Settings(BaseSettings):
+    """Every setting, checked. Frozen; durations carry their unit in the name."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=False)
+    _origins: Mapping[str, Origin] = PrivateAttr(default_factory=dict)
+
+    data_dir: Annotated[Path, Setting("PLEXBRIDGE_DATA_DIR", DIRECTORY, in_file=False)] = Field(
+        description="where the event log, the lineup, the settings and backups are kept; without "
+        "it, `$XDG_DATA_HOME/plexbridge` or `~/.local/share/plexbridge`",
+    )
+    host: Annotated[str, Setting("PLEXBRIDGE_HOST", ADDRESS)] = Field(
+        "0.0.0.0", description="the address to listen on"
+    )
+    port: Annotated[int, Setting("PORT", WholeNumber(0, 65_535))] = Field(
+        3000, description="the TCP port to listen on; `0` takes any free one"
+    )
+    base_url: Annotated[str | None, Setting("BASE_URL", BASE_URL)] = Field(
+        None,
+        description="what players are told to connect to, where they cannot use the address "
+        "they asked on",
+    )
+    playlist: Annotated[tuple[str, ...], Setting("PLEXBRIDGE_PLAYLIST", LOCATIONS, secret=True)] = (
+        Field((), repr=False, description="the providers' M3U playlists")
+    )
+    guide: Annotated[str | None, Setting("PLEXBRIDGE_GUIDE", LOCATION, secret=True)] = Field(
+        None, repr=False, description="the XMLTV guide; without it, the one the playlist names"
+    )
+    tuner_count: Annotated[int, Setting("TUNER_COUNT", WholeNumber(1, 1_000))] = Field(
+        _POLICY.tuners, description="tuners: how many channels can be watched at once"
+    )
+    max_concurrent_streams: Annotated[
+        int, Setting("MAX_CONCURRENT_STREAMS", WholeNumber(0, 10_000))
+    ] = Field(_POLICY.max_sessions, description="viewing sessions at once; `0` is no bound")
+    device_id: Annotated[str | None, Setting("DEVICE_ID", DEVICE_ID)] = Field(
+        None,
+        description="the tuner's identity to players; without it, one is made at the first "
+        "start and kept",
+    )
+    friendly_name: Annotated[str, Setting("FRIENDLY_NAME", FRIENDLY_NAME)] = Field(
+        "PlexBridge", description="the name players show for the tuner"
+    )
+    session_keep_alive: Annotated[bool, Setting("SESSION_KEEP_ALIVE", Switch())] = Field(
+        _POLICY.keep_alive,
+        description="keep a session within its grace when it was ended for a "
+        "reason that is neither deliberate nor an error",
+    )
+    session_timeout_grace_ms: Annotated[
+        int, Setting("SESSION_TIMEOUT_GRACE", _ms(100, 3_600_000))
+    ] = Field(
+        _POLICY.grace_ms,
+        description="how long a session in trouble is kept, counted from the "
+        "last byte its player accepted",
+    )
+    auto_upgrade_to_resilient: Annotated[bool, Setting("AUTO_UPGRADE_TO_RESILIENT", Switch())] = (
+        Field(
+            _POLICY.auto_upgrade,
+            description="handle a session's first upstream error in full; "
+            "`false`: the first one gets one plain reconnect",
+        )
+    )
+    enhanced_cleanup_disabled: Annotated[bool, Setting("ENHANCED_CLEANUP_DISABLED", Switch())] = (
+        Field(
+            _POLICY.enhanced_cleanup_disabled,
+            description="the clean-up rule of before the fix: "
+            "`SESSION_KEEP_ALIVE` keeps sessions even after a deliberate disconnect",
+        )
+    )
+    cleanup_interval_ms: Annotated[
+        int | Literal["auto"],
+        Setting("CLEANUP_INTERVAL", WordOr("auto", _ms(1_000, 3_600_000))),
+    ] = Field(
+        "auto",
+        description="pause between two sweeps that reconcile sockets and leases with the "
+        "log; `auto`: 15 s up to 10 sessions, 30 s up to 50, 60 s above",
+    )
+    activity_tracking_throttle_ms: Annotated[
+        int, Setting("ACTIVITY_TRACKING_THROTTLE", _ms(100, 10_000))
+    ] = Field(1_000, description="a session's activity is tracked at most this often")
+    activity_record_interval_ms: Annotated[
+        int, Setting("PLEXBRIDGE_ACTIVITY_RECORD_INTERVAL", _ms(100, 3_600_000))
+    ] = Field(
+        _POLICY.activity_record_ms,
+        description="a session's activity is recorded in the log at most this often",
+    )
+    websocket_error_handling_disabled: Annotated[
+        bool, Setting("WEBSOCKET_ERROR_HANDLING_DISABLED", Switch())
+    ] = Field(
+        False, description="end the WebSocket feed at its first failed emission; never a stream"
+    )
+    first_byte_timeout_ms: Annotated[
+        int, Setting("PLEXBRIDGE_FIRST_BYTE_TIMEOUT", _ms(100, 60_000))
+    ] = Field(
+        _POLICY.first_byte_ms,
+        description="how long a player waits for its first byte, all upstreams together",
+    )
+    upstream_stall_ms: Annotated[int, Setting("PLEXBRIDGE_UPSTREAM_STALL", _ms(100, 60_000))] = (
+        Field(3_000, description="an upstream that delivers nothing for this long is lost")
+    )
+    linger_ms: Annotated[int, Setting("PLEXBRIDGE_LINGER", _ms(0, 600_000))] = Field(
+        _POLICY.linger_ms,
+        description="how long a relay outlives its last session; `0` turns it off",
+    )
+    admission_wait_ms: Annotated[int, Setting("PLEXBRIDGE_ADMISSION_WAIT", _ms(0, 30_000))] = Field(
+        _POLICY.admission_wait_ms,
+        description="how long a request waits for a tuner to be released before it is refused",
+    )
+    trusted_networks: Annotated[
+        tuple[Network, ...], Setting("PLEXBRIDGE_TRUSTED_NETWORKS", NETWORKS)
+    ] = Field(
+        _PRIVATE + _LINK_LOCAL + _LOOPBACK,
+        description="the networks players may ask from",
+    )
+    upstream_allow: Annotated[
+        tuple[Network, ...], Setting("PLEXBRIDGE_UPSTREAM_ALLOW", NETWORKS)
+    ] = Field(
+        (),
+        description="networks an upstream may be on beside public and private ones; loopback "
+        "and link-local only if named here",
+    )
+    admin_key: Annotated[
+        SecretStr | None, Setting("PLEXBRIDGE_ADMIN_KEY", ADMIN_KEY, secret=True, in_file=False)
+    ] = Field(
+        None,
+        description="the key for the API and the pages from elsewhere than this machine, "
+        "sent as `X-Api-Key`",
+    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Setting("PLEXBRIDGE_LOG_LEVEL", OneOf(("debug", "info", "warning", "error"))),
+    ] = Field("info", description="how much is logged")
+    log_format: Annotated[
+        Literal["auto", "console", "json"],
+        Setting("PLEXBRIDGE_LOG_FORMAT", OneOf(("auto", "console", "json"))),
+    ] = Field(
+        "auto", description="the form of log lines; `auto`: `console` on a terminal, else `json`"
+    )
+
+    def shown(self, name: str) -> str:
+        """The value in force as text that may be shown: never a login.
+
+        Raises:
+            KeyError: no setting has that name.
+        """
+        field, setting = _BY_NAME[name]
+        value = getattr(self, field)
+        return NOT_SHOWN if setting.secret and value else as_text(value)
+
+    @property
+    def origins(self) -> Mapping[str, Origin]:
+        """Which layer each setting's value came from, by the setting's name."""
+        return self._origins
+
+    def policy(self) -> Policy:
+        """The part that decisions depend on, as recorded by the `bridge` stream's `policy_set`."""
+        return Policy(
+            keep_alive=self.session_keep_alive,
+            enhanced_cleanup_disabled=self.enhanced_cleanup_disabled,
+            auto_upgrade=self.auto_upgrade_to_resilient,
+            grace_ms=self.session_timeout_grace_ms,
+            first_byte_ms=self.first_byte_timeout_ms,
+            activity_record_ms=self.activity_record_interval_ms,
+            linger_ms=self.linger_ms,
+            admission_wait_ms=self.admission_wait_ms,
+            tuners=self.tuner_count,
+            max_sessions=self.max_concurrent_streams,
+        )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is handed in: the process's own environment is the caller's to pass."""
+        return (init_settings,)
+
+
+def as_text(value: object) -> str:
+    """A setting's value as it would be written in the environment; empty for none."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return str(value)
+
+
+def _settings_by_name() -> dict[str, tuple[str, Setting]]:
+    by_name: dict[str, tuple[str, Setting]] = {}
+    for field, info in Settings.model_fields.items():
+        (setting,) = (item for item in info.metadata if isinstance(item, Setting))
+        by_name[setting.name] = (field, setting)
+    assert len(by_name) == len(Settings.model_fields), "two settings share a name"
+    return by_name
+
+
+_BY_NAME: Final = _settings_by_name()
+SETTINGS: Final[Mapping[str, tuple[str, Setting]]] = MappingProxyType(_BY_NAME)
+"""Every setting by its name: the field of `Settings` that holds it, and how it is set."""
