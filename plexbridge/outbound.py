@@ -315,6 +315,8 @@ class Outbound:
         # Raised below, outside the handler: the text of aiohttp's own errors holds the whole URL.
         except aiohttp.ClientError as error:
             failure = _translated(error, gate)
+        except ValueError:  # a host name or a header that cannot be put on the wire
+            failure = OutboundFailed("protocol", "upstream_bad_url")
         finally:
             _gate.reset(token)
         raise failure

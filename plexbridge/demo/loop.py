@@ -73,7 +73,7 @@ class LoopingClip:
         self._moments += [stamp for found in stamps for stamp in found]
         tables_pid = pmt_pid(clip, _first(packets, PAT_PID))
         clock_pid = pcr_pid(clip, _first(packets, tables_pid))
-        decoded = [stamps[p.index][-1] for p in packets if p.pid == clock_pid and stamps[p.index]]
+        decoded = [stamps[p.number][-1] for p in packets if p.pid == clock_pid and stamps[p.number]]
         self.duration_90k = _duration([stamp.value for stamp in decoded])
         """Length of one loop in ticks of 90 kHz."""
         self._segments = _segments(packets, tables_pid, clock_pid)
@@ -158,7 +158,7 @@ def _counter_steps(packets: Sequence[Packet]) -> dict[int, int]:
         if packet.pid == NULL_PID:
             step = 0
         elif before is not None and packet.counter != (before + step) % _COUNTER_WRAP:
-            raise ClipUnusable(f"counter of PID {packet.pid} jumps", packet=packet.index)
+            raise ClipUnusable(f"counter of PID {packet.pid} jumps", packet=packet.number)
         newest[packet.pid] = packet.counter
         steps[packet.pid] = steps.get(packet.pid, 0) + step
     return steps
@@ -177,11 +177,11 @@ def _segments(packets: Sequence[Packet], tables_pid: int, clock_pid: int) -> lis
     found: list[tuple[int, int, tuple[int, int] | None]] = []
     for packet in packets:
         if packet.starts_unit and packet.pid in (PAT_PID, tables_pid):
-            newest[packet.pid] = packet.index
+            newest[packet.pid] = packet.number
         elif packet.pid == clock_pid and packet.pcr is not None:
             ready = packet.random_access and len(newest) == 2
             tables = (newest[PAT_PID], newest[tables_pid]) if ready else None
-            found.append((packet.index, packet.pcr.base, tables))
+            found.append((packet.number, packet.pcr.base, tables))
     if not found or found[0][2] is None:
         raise ClipUnusable("does not begin with PAT, PMT and a key frame", packet=0)
     ends = [index for index, _, _ in found[1:]] + [len(packets)]

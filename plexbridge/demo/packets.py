@@ -60,7 +60,8 @@ class Stamp(NamedTuple):
 class Packet(NamedTuple):
     """One packet's header, read."""
 
-    index: int
+    number: int
+    """0-based place in the clip."""
     pid: int
     starts_unit: bool
     counter: int
@@ -81,7 +82,7 @@ class Packet(NamedTuple):
         if len(self.adaptation) < 7 or not self.adaptation[0] & 0x10:
             return None
         field = int.from_bytes(self.adaptation[1:7], "big")
-        return Pcr(self.index * PACKET_BYTES + 6, field >> 15, field & 0x7FFF)
+        return Pcr(self.number * PACKET_BYTES + 6, field >> 15, field & 0x7FFF)
 
 
 def read_packets(clip: bytes) -> Iterator[Packet]:
@@ -93,17 +94,17 @@ def read_packets(clip: bytes) -> Iterator[Packet]:
     count, left = divmod(len(clip), PACKET_BYTES)
     if left or not count:
         raise ClipUnusable(f"{len(clip)} bytes are not whole packets", packet=count)
-    for index in range(count):
-        at = index * PACKET_BYTES
+    for number in range(count):
+        at = number * PACKET_BYTES
         sync, high, low, flags, length = clip[at : at + 5]
         if sync != _SYNC:
-            raise ClipUnusable("no sync byte", packet=index)
+            raise ClipUnusable("no sync byte", packet=number)
         adapted = bool(flags & 0x20)
         payload = at + 5 + length if adapted else at + 4
         if payload > at + PACKET_BYTES:
-            raise ClipUnusable("an adaptation field longer than its packet", packet=index)
+            raise ClipUnusable("an adaptation field longer than its packet", packet=number)
         yield Packet(
-            index=index,
+            number=number,
             pid=(high & 0x1F) << 8 | low,
             starts_unit=bool(high & 0x40),
             counter=flags & 0x0F,
@@ -116,13 +117,13 @@ def read_packets(clip: bytes) -> Iterator[Packet]:
 def read_stamps(clip: bytes, packet: Packet) -> list[Stamp]:
     """PTS, then DTS, of the PES header that begins in this packet; empty when none does."""
     at = packet.payload
-    end = (packet.index + 1) * PACKET_BYTES
+    end = (packet.number + 1) * PACKET_BYTES
     if not (packet.starts_unit and packet.has_payload) or clip[at : at + 3] != b"\0\0\1":
         return []
     present = clip[at + 7] >> 6 if at + 14 <= end else 0
     offsets = {2: (at + 9,), 3: (at + 9, at + 14)}.get(present, ())
     if offsets and offsets[-1] + 5 > end:
-        raise ClipUnusable("a PES header that goes on in the next packet", packet=packet.index)
+        raise ClipUnusable("a PES header that goes on in the next packet", packet=packet.number)
     return [_read_stamp(clip, offset) for offset in offsets]
 
 
@@ -147,7 +148,7 @@ def pcr_pid(clip: bytes, pmt: Packet) -> int:
 def _section(clip: bytes, packet: Packet) -> int:
     """Offset of the section behind the pointer field; it must fit its packet."""
     at = packet.payload + 1 + clip[packet.payload]
-    end = (packet.index + 1) * PACKET_BYTES
+    end = (packet.number + 1) * PACKET_BYTES
     if at + 3 > end or at + 3 + (int.from_bytes(clip[at + 1 : at + 3], "big") & 0xFFF) > end:
-        raise ClipUnusable("a table that goes on in the next packet", packet=packet.index)
+        raise ClipUnusable("a table that goes on in the next packet", packet=packet.number)
     return at

@@ -6,8 +6,9 @@ tvg-id alone is not enough: providers give it to the SD, HD and 4K forms of a st
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from events.ids import ChannelId, SourceId
@@ -21,6 +22,8 @@ UPSTREAMS_MAX = 16
 """Per channel. A viewer has left before a sixteenth backup is tried; a list of one repeated name
 must not make one channel of it all."""
 
+_NO_HEADERS: MappingProxyType[str, str] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -30,17 +33,26 @@ class Listing:
     entries: Sequence[Entry]
 
 
-@dataclass(slots=True)
 class _Draft:
-    """A channel being put together. `base` is what it is known by, `twin` what tells it from others
-    known by the same."""
+    """A channel being put together: what its first entry says, and who else can serve it."""
 
-    base: str
-    twin: tuple[str, str, str]
-    first: Entry
-    wanted: str | None
-    sources: list[tuple[SourceId, Entry]] = field(default_factory=list)
-    number: str = ""
+    __slots__ = ("first", "number", "source", "upstreams", "wanted")
+
+    def __init__(self, source: SourceId, first: Entry, wanted: str | None) -> None:
+        self.source = source
+        self.first = first
+        self.wanted = wanted
+        self.number = ""
+        self.upstreams: tuple[tuple[SourceId, Entry], ...] = ((source, first),)
+
+    def add(self, source: SourceId, entry: Entry) -> None:
+        """A further upstream, unless it is the same URL once more."""
+        if all(entry.url != other.url for _, other in self.upstreams):
+            self.upstreams += ((source, entry),)
+
+    def twin(self) -> tuple[str, str, str]:
+        """What tells it from others that are known by the same."""
+        return self.first.name, self.wanted or "", self.first.group
 
 
 def assign(listings: Iterable[Listing], key: bytes) -> Lineup:
@@ -61,7 +73,7 @@ def assign(listings: Iterable[Listing], key: bytes) -> Lineup:
             group=draft.first.group,
             tvg_id=draft.first.tvg_id,
             logo=draft.first.logo,
-            upstreams=tuple(_upstream(source, entry, key) for source, entry in draft.sources),
+            upstreams=tuple(_upstream(source, entry, key) for source, entry in draft.upstreams),
         )
         for index, draft in enumerate(drafts)
     )
@@ -69,51 +81,46 @@ def assign(listings: Iterable[Listing], key: bytes) -> Lineup:
 
 def _drafted(listings: Iterable[Listing]) -> list[_Draft]:
     drafts: list[_Draft] = []
-    known: dict[tuple[str, ...], _Draft] = {}
+    known: dict[str, _Draft] = {}
     for listing in listings:
         for entry in listing.entries:
             number = guide_number(entry.number)
             marks = _marks(entry, number)
             draft = next((known[mark] for mark in marks if mark in known), None)
-            if draft is None or len(draft.sources) == UPSTREAMS_MAX:
-                draft = _Draft(
-                    base=f"{listing.source}\0{_base(entry)}",
-                    twin=(entry.name, number or "", entry.group),
-                    first=entry,
-                    wanted=number,
-                )
+            if draft is None or len(draft.upstreams) == UPSTREAMS_MAX:
+                draft = _Draft(listing.source, entry, number)
                 drafts.append(draft)
-            if all(entry.url != other.url for _, other in draft.sources):
-                draft.sources.append((listing.source, entry))
+            else:
+                draft.add(listing.source, entry)
             for mark in marks:
                 known[mark] = draft
     return drafts
 
 
-def _marks(entry: Entry, number: str | None) -> list[tuple[str, ...]]:
+def _marks(entry: Entry, number: str | None) -> list[str]:
     """What another entry must share with this one to be a further upstream of its channel."""
-    marks: list[tuple[str, ...]] = []
+    marks = []
     if entry.tvg_id:
-        marks.append(("id", entry.tvg_id, entry.name))
+        marks.append(f"id\0{entry.tvg_id}\0{entry.name}")
     if number is not None and entry.name:
-        marks.append(("number", number, entry.name))
+        marks.append(f"number\0{number}\0{entry.name}")
     if not marks and entry.name:
-        marks.append(("name", entry.name, entry.group))
+        marks.append(f"name\0{entry.name}\0{entry.group}")
     return marks
 
 
-def _base(entry: Entry) -> str:
+def _base(source: SourceId, entry: Entry) -> str:
     """What a channel is known by from one refresh to the next, kind first. Never a URL's login:
     of the URL only the end of the path, and only where the list says nothing else."""
     if entry.tvg_id:
-        return f"id\0{entry.tvg_id}"
+        return f"{source}\0id\0{entry.tvg_id}"
     if entry.name:
-        return f"name\0{entry.name}"
+        return f"{source}\0name\0{entry.name}"
     try:
         path = urlsplit(entry.url).path
     except ValueError:
         path = ""
-    return f"path\0{path.rpartition('/')[2]}"
+    return f"{source}\0path\0{path.rpartition('/')[2]}"
 
 
 def _number(drafts: list[_Draft]) -> None:
@@ -132,14 +139,15 @@ def _identified(drafts: list[_Draft]) -> list[ChannelId]:
     even these are the same and only counting is left."""
     same: dict[str, list[int]] = {}
     for index, draft in enumerate(drafts):
-        same.setdefault(draft.base, []).append(index)
+        same.setdefault(_base(draft.source, draft.first), []).append(index)
     ids: dict[int, ChannelId] = {}
     taken: set[ChannelId] = set()
     times: dict[str, int] = {}
     for base, indices in same.items():
-        indices.sort(key=lambda index: drafts[index].twin)
+        if len(indices) > 1:
+            indices.sort(key=lambda index: drafts[index].twin())
         for place, index in enumerate(indices):
-            text = base if place == 0 else "\0".join((base, *drafts[index].twin))
+            text = base if place == 0 else "\0".join((base, *drafts[index].twin()))
             made = _id(text)
             while made in taken:
                 times[text] = times.get(text, 1) + 1
@@ -157,7 +165,7 @@ def _upstream(source: SourceId, entry: Entry, key: bytes) -> Upstream:
     return Upstream(
         source=source,
         url=entry.url,
-        headers=entry.headers,
+        headers=MappingProxyType(dict(entry.headers)) if entry.headers else _NO_HEADERS,
         redacted=redact(entry.url),
         digest=digest(entry.url, key),
     )

@@ -3,8 +3,6 @@ write our requests.
 """
 
 import re
-from collections.abc import Mapping
-from types import MappingProxyType
 from urllib.parse import unquote_plus
 
 HEADERS_MAX = 16
@@ -46,16 +44,17 @@ class HeaderSet:
     def __init__(self) -> None:
         self._said: dict[str, tuple[str, str]] | None = None
 
-    def __bool__(self) -> bool:
-        return bool(self._said)
-
     def put(self, name: str, value: str) -> None:
         """Set a header. One that is not the playlist's to set, or not a header, is left out."""
+        if (
+            _UNSAFE.search(value) is not None
+        ):  # before stripping: what was smuggled is dropped whole
+            return
         name, value = name.strip(), value.strip()
         lower = name.lower()
         if lower in _OURS or not value or len(value) > VALUE_CHARS_MAX:
             return
-        if _NAME.fullmatch(name) is None or _UNSAFE.search(value) is not None:
+        if _NAME.fullmatch(name) is None:
             return
         if self._said is None:
             self._said = {}
@@ -76,6 +75,6 @@ class HeaderSet:
             name, _, value = pair.partition("=")
             self.put(name, unquote_plus(value))
 
-    def frozen(self) -> Mapping[str, str]:
-        """The headers as they are to be sent."""
-        return MappingProxyType(dict(self._said.values()) if self._said else {})
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Names and values as they are to be sent."""
+        return tuple(self._said.values()) if self._said else ()

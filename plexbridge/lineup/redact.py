@@ -8,6 +8,7 @@ path, file extensions and the names of query parameters. What is lost to the eye
 """
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 
 MASK = "***"
@@ -15,10 +16,12 @@ MASK = "***"
 QUERY_NAMES_MAX = 8
 """More names than this are not shown: a redacted URL stays one short word in a line."""
 
-_URL = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/?#]*@)?(?P<host>[^/?#@]*)"
-    r"(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?",
-    re.IGNORECASE,
+HEADS_KEPT = 64
+"""One account's URLs differ in their last segment only: what is before it is masked once."""
+
+_HEAD = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/]*@)?(?P<host>[^/@]*)(?P<path>.*)",
+    re.IGNORECASE | re.DOTALL,
 )
 _HOST = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\])?(?::[0-9]{1,5})?")
 _QUERY_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,23}")
@@ -67,15 +70,15 @@ _BOTH = re.compile(r"(?P<stem>[^.]*)(?P<extension>\.[^.]*)?")
 
 def redact(url: str) -> str:
     """What may be shown of `url`. Anything without a scheme is a file's path and is shown whole."""
-    parts = _URL.match(url)
-    if parts is None:
-        return MASK if "://" in url else url
-    scheme, host, path, query = parts.group("scheme", "host", "path", "query")
-    if scheme.lower() == "file":
+    if "://" not in url or url[:5].lower() == "file:":
         return url
-    shown_host = host if _HOST.fullmatch(host) else MASK
-    shown = f"{scheme.lower()}://{shown_host}{_redacted_path(path)}"
-    return shown if query is None else f"{shown}?{_redacted_query(query)}"
+    location, question, query = url.partition("#")[0].partition("?")
+    head, slash, end = location.rpartition("/")
+    if head.endswith(":/"):  # no path: that slash is the scheme's
+        shown = _redacted_head(location)
+    else:
+        shown = f"{_redacted_head(head)}{slash}{_redacted_end(end)}"
+    return f"{shown}?{_redacted_query(query)}" if question else shown
 
 
 def digest(url: str, key: bytes) -> str:
@@ -83,15 +86,18 @@ def digest(url: str, key: bytes) -> str:
     return blake2b(url.encode("utf-8", "surrogatepass"), key=key, digest_size=8).hexdigest()
 
 
-def _redacted_path(path: str) -> str:
+@lru_cache(maxsize=HEADS_KEPT)
+def _redacted_head(head: str) -> str:
+    """Everything before the last segment of the path."""
+    parts = _HEAD.fullmatch(head)
+    if parts is None:
+        return MASK
+    scheme, host, path = parts.group("scheme", "host", "path")
     segments = path.split("/")  # begins with an empty one
-    if len(segments) < 2:
-        return ""
     shown = [MASK if segment else "" for segment in segments]
-    if segments[1].lower() in _FIRST_WORDS:
+    if len(segments) > 1 and segments[1].lower() in _FIRST_WORDS:
         shown[1] = segments[1]
-    shown[-1] = _redacted_end(segments[-1])
-    return "/".join(shown)
+    return f"{scheme.lower()}://{host if _HOST.fullmatch(host) else MASK}{'/'.join(shown)}"
 
 
 def _redacted_end(segment: str) -> str:

@@ -8,8 +8,9 @@ or not at all.
 import asyncio
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,15 @@ from sqlite_utils import Database
 from events.ids import ChannelId, SourceId
 from plexbridge.lineup.channels import Channel, Lineup
 from plexbridge.lineup.errors import StoreUnusable
-from plexbridge.log.driver import sqlite3
+from plexbridge.log.driver import SqliteConnection, open_reader, open_writer
+from plexbridge.log.errors import CannotOpen, StorageFailed
 from plexbridge.relay.ports import Upstream
 
 SCHEMA = 1
 """Kept in `user_version`. Within a major version changes are additive."""
 
-BUSY_TIMEOUT_S = 5.0
-"""A command that reads beside the running bridge holds its lock for far less."""
-
 _MODE = 0o600
+_REMEDY = "check the data directory, or move the file away: the playlists are read again"
 
 _INSERT_CHANNEL = """
 INSERT INTO channels (id, guide_number, guide_name, channel_group, tvg_id, logo)
@@ -70,102 +70,80 @@ class LineupStore:
         return await asyncio.to_thread(self._load)
 
     def _save(self, lineup: Lineup) -> None:
-        with self._opened() as connection:
-            _migrate(connection)
-            if _stored_digest(connection) == lineup.digest:
-                return
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                connection.execute("DELETE FROM upstreams")
-                connection.execute("DELETE FROM channels")
-                connection.execute("DELETE FROM lineup")
-                connection.executemany(_INSERT_CHANNEL, map(_channel_row, lineup.channels))
-                connection.executemany(_INSERT_UPSTREAM, _upstream_rows(lineup))
-                connection.execute("INSERT INTO lineup (digest) VALUES (?)", (lineup.digest,))
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        with self._faults_named():
+            # Made by us first: SQLite would make it readable by everyone.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, _MODE))
+            os.chmod(self._path, _MODE)
+            with closing(open_writer(self._path)) as connection:
+                self._check_version(connection)
+                _create_tables(connection)
+                if _stored_digest(connection) != lineup.digest:
+                    _replace(connection, lineup)
 
     def _load(self) -> Lineup:
         if not self._path.exists():
             return Lineup.EMPTY
-        with self._opened() as connection:
-            _migrate(connection)
+        with self._faults_named(), closing(open_reader(self._path)) as connection:
+            if self._check_version(connection) == 0:  # made, and never saved to
+                return Lineup.EMPTY
             rows = connection.execute(_SELECT)
-            return Lineup(
-                _channel(list(upstreams)) for _, upstreams in groupby(rows, key=lambda row: row[0])
+            return Lineup(_channel(list(own)) for _, own in groupby(rows, key=itemgetter(0)))
+
+    def _check_version(self, connection: SqliteConnection) -> int:
+        version = int(connection.execute("PRAGMA user_version")[0][0])
+        if version > SCHEMA:
+            raise StoreUnusable(
+                str(self._path),
+                "a newer release of the bridge wrote it",
+                "run that release, or move the file away: the playlists are read again",
             )
+        return version
 
     @contextmanager
-    def _opened(self) -> Iterator[Any]:
-        """A connection, closed afterwards; what goes wrong with the file is `StoreUnusable`."""
+    def _faults_named(self) -> Iterator[None]:
+        """Whatever is wrong with the file is `StoreUnusable`."""
         place = str(self._path)
         try:
-            # Made by us first: SQLite would make it readable by everyone.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, _MODE))
-            os.chmod(self._path, _MODE)
-            connection = sqlite3.connect(place, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
-            raise _unusable(place, error) from error
-        try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA:
-                raise StoreUnusable(
-                    place,
-                    "a newer release of the bridge wrote it",
-                    "run that release, or move the file away: the playlists are read again",
-                )
-            yield connection
-        except sqlite3.Error as error:
-            raise _unusable(place, error) from error
-        finally:
-            connection.close()
+            yield
+        except CannotOpen as error:
+            raise StoreUnusable(place, error.why, _REMEDY) from error
+        except StorageFailed as error:
+            raise StoreUnusable(place, str(error), _REMEDY) from error
+        except OSError as error:
+            raise StoreUnusable(place, error.strerror or "no access", _REMEDY) from error
 
 
-def _unusable(place: str, error: Exception) -> StoreUnusable:
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-        return StoreUnusable(place, str(error), "move the file away: the playlists are read again")
-    words = error.strerror if isinstance(error, OSError) else None
-    return StoreUnusable(place, words or str(error), "check the data directory and its disk")
-
-
-def _migrate(connection: Any) -> None:
-    database = Database(connection)
-    if "lineup" in database.table_names():
+def _create_tables(connection: SqliteConnection) -> None:
+    database = Database(connection.raw)
+    if database.table("lineup").exists():
         return
-    database.table("channels").create(
-        {
-            "id": str,
-            "guide_number": str,
-            "guide_name": str,
-            "channel_group": str,
-            "tvg_id": str,
-            "logo": str,
-        },
-        pk="id",
-        if_not_exists=True,
-    )
+    texts = ("id", "guide_number", "guide_name", "channel_group", "tvg_id", "logo")
+    database.table("channels").create(dict.fromkeys(texts, str), pk="id", if_not_exists=True)
+    texts = ("channel", "source", "url", "headers", "redacted", "digest")
     database.table("upstreams").create(
-        {
-            "channel": str,
-            "place": int,
-            "source": str,
-            "url": str,
-            "headers": str,
-            "redacted": str,
-            "digest": str,
-        },
-        pk=("channel", "place"),
-        if_not_exists=True,
+        {**dict.fromkeys(texts, str), "place": int}, pk=("channel", "place"), if_not_exists=True
     )
     database.table("lineup").create({"digest": str}, pk="digest", if_not_exists=True)
     connection.execute(f"PRAGMA user_version = {SCHEMA}")
 
 
-def _stored_digest(connection: Any) -> str | None:
-    row = connection.execute("SELECT digest FROM lineup").fetchone()
-    return None if row is None else str(row[0])
+def _replace(connection: SqliteConnection, lineup: Lineup) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for table in ("upstreams", "channels", "lineup"):
+            connection.execute(f"DELETE FROM {table}")
+        connection.executemany(_INSERT_CHANNEL, map(_channel_row, lineup.channels))
+        connection.executemany(_INSERT_UPSTREAM, _upstream_rows(lineup))
+        connection.execute("INSERT INTO lineup (digest) VALUES (?)", (lineup.digest,))
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _stored_digest(connection: SqliteConnection) -> str | None:
+    rows = connection.execute("SELECT digest FROM lineup")
+    return str(rows[0][0]) if rows else None
 
 
 def _channel_row(channel: Channel) -> tuple[str, ...]:

@@ -56,6 +56,20 @@ class Append:
         return [event.id for event in self.events]
 
 
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """An append that found the queue full. It waits its turn to be told, so that whoever hears of
+    it knows everything before it to be settled."""
+
+    future: "asyncio.Future[Durable]"
+    why: str
+
+    @classmethod
+    def full(cls, future: "asyncio.Future[Durable]") -> "Refuse":
+        """The refusal that names the bound."""
+        return cls(future, f"queue full: {MAX_WAITING_EVENTS} events wait for the disk")
+
+
 Answer = Durable | Exception
 Settlement = list[tuple["asyncio.Future[Durable]", Answer]]
 

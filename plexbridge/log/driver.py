@@ -13,7 +13,7 @@ from urllib.parse import quote
 from plexbridge.log.errors import CannotOpen, StorageFailed
 
 if TYPE_CHECKING:
-    import sqlite3
+    import sqlite3 as sqlite3  # so that the form given out below is typed
 else:
     try:
         import pysqlite3 as sqlite3
@@ -34,7 +34,7 @@ STATEMENT_CACHE = 128
 """Prepared statements kept per connection; the writer uses about 20."""
 
 Durability = Literal["full", "relaxed"]
-"""`full`: an acknowledged event survives a power cut. `relaxed`: it survives only a crash of ours."""
+"""`full`: an acknowledged event survives a power cut; `relaxed`: only a crash of the bridge."""
 
 _SYNCHRONOUS: dict[Durability, str] = {"full": "FULL", "relaxed": "NORMAL"}
 _CANNOT_OPEN = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_NOTADB", "SQLITE_PERM")

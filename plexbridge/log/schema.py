@@ -69,9 +69,7 @@ def _first_schema(db: Database) -> None:
     db.table("prune_permit").create({"up_to": int}, not_null={"up_to"}, strict=True)
     # Positions whose event is earlier than the one before it: between two of them time only
     # rises, which is what lets a moment be found by halving.
-    db.table("clock_steps").create(
-        {"pos": int, "at": int}, pk="pos", not_null={"at"}, strict=True
-    )
+    db.table("clock_steps").create({"pos": int, "at": int}, pk="pos", not_null={"at"}, strict=True)
     db.table("projections").create(
         {"name": str, "version": int, "pos": int, "at": int, "state": bytes, "digest": bytes},
         pk=("name", "version", "pos"),

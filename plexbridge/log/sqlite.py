@@ -14,12 +14,12 @@ from typing import TypeVar
 from events.envelope import NewEvent
 from plexbridge.log import driver, schema
 from plexbridge.log.audience import Audience
-from plexbridge.log.batch import MAX_WAITING_EVENTS, Append, Settlement
+from plexbridge.log.batch import MAX_WAITING_EVENTS, Append, Refuse, Settlement
 from plexbridge.log.driver import Connection, Durability
 from plexbridge.log.lock import WriterLock
 from plexbridge.log.port import Durable, Listener
 from plexbridge.log.reader import SqliteReader
-from plexbridge.log.worker import Job, Refuse, Signal, Worker
+from plexbridge.log.worker import Job, Signal, Worker
 from plexbridge.log.writer import Writer
 
 CHECKPOINT_AFTER_S = 5.0
@@ -84,8 +84,7 @@ class SqliteLog:
         append = Append.of(future, events)
         if self._overflowed or self._waiting_events + len(events) > MAX_WAITING_EVENTS:
             self._overflowed = True
-            why = f"queue full: {MAX_WAITING_EVENTS} events wait for the disk"
-            self._worker.put(Refuse(future, why))
+            self._worker.put(Refuse.full(future))
         else:
             self._waiting_events += len(events)
             self._worker.put(append)
@@ -105,7 +104,8 @@ class SqliteLog:
         """Run `work` on the writing connection, in a transaction of its own between two commits,
         after every append made before this call. It must be quick: events wait behind it.
 
-        The future fails with whatever `work` raised, or with `LogUnavailable`.
+        The future fails with whatever `work` raised (it alone: the log goes on), or with
+        `LogUnavailable`.
         """
         assert not self._closing, "work after close"
         future: asyncio.Future[T] = self._running_loop().create_future()
@@ -136,10 +136,18 @@ class SqliteLog:
             self._loop = asyncio.get_running_loop()
         return self._loop
 
-    def _report(self, rows: Durable, answers: Settlement) -> None:
+    def _report(self, rows: Durable, answers: Settlement, settled_events: int) -> None:
         """Called on the writer thread."""
-        assert self._loop is not None, "nothing is stored before something was asked for"
-        self._loop.call_soon_threadsafe(self._settle, rows, answers)
+        assert self._loop is not None, "nothing is reported before something was asked for"
+        self._loop.call_soon_threadsafe(self._settle, rows, answers, settled_events)
 
-    def _settle(self, rows: Durable, answers: Settlement) -> None:
-        self._audience.tell(self._loop, rows, answers)
+    def _settle(self, rows: Durable, answers: Settlement, settled_events: int) -> None:
+        loop = self._running_loop()
+        self._waiting_events -= settled_events
+        if self._checkpoint_timer is None and not self._closing:
+            self._checkpoint_timer = loop.call_later(CHECKPOINT_AFTER_S, self._checkpoint)
+        self._audience.tell(loop, rows, answers)
+
+    def _checkpoint(self) -> None:
+        self._checkpoint_timer = None
+        self._worker.put(Signal.CHECKPOINT)

@@ -12,7 +12,7 @@ from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from plexbridge.log.batch import Append, Settlement
+from plexbridge.log.batch import Append, Refuse, Settlement
 from plexbridge.log.driver import Connection
 from plexbridge.log.errors import CannotOpen, StorageFailed
 from plexbridge.log.port import Durable, LogUnavailable
@@ -20,15 +20,6 @@ from plexbridge.log.writer import Writer
 
 MAX_BATCH_EVENTS = 512
 """Events per transaction, give or take the last append: keeps a commit near 10 ms."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """An append that found the queue full. It waits its turn to be told, so that whoever hears of
-    it knows everything before it to be settled."""
-
-    future: "asyncio.Future[Durable]"
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +39,8 @@ class Signal(Enum):
 
 
 Item = Append | Refuse | Job | Signal
-Report = Callable[[Durable, Settlement], None]
+Report = Callable[[Durable, Settlement, int], None]
+"""Rows that became durable, answers in order, and how many events of appends these settle."""
 
 
 class Worker:
@@ -87,7 +79,7 @@ class Worker:
                 case None:
                     pass
                 case Refuse(future, why):
-                    self._report((), [(future, LogUnavailable(why))])
+                    self._report((), [(future, LogUnavailable(why))], 0)
                 case Job():
                     self._work(item)
                 case Signal.RESUME:
@@ -118,17 +110,19 @@ class Worker:
         return batch, item
 
     def _store(self, batch: list[Append]) -> None:
+        events = sum(len(append.events) for append in batch)
         if self._failure is None:
             try:
                 verdict = self._writer.store(batch)
-            except StorageFailed as failed:
+            except Exception as failed:  # Even a fault of ours must not leave askers waiting.
                 self._fail(failed)
             else:
-                self._report(tuple(verdict.rows), verdict.answers)
+                self._report(tuple(verdict.rows), verdict.answers, events)
                 if self._writer.checkpoint_is_due():
                     self._checkpoint(idle=False)
                 return
-        self._report((), [(append.future, self._unavailable()) for append in batch])
+        answers: Settlement = [(append.future, self._unavailable()) for append in batch]
+        self._report((), answers, events)
 
     def _work(self, job: Job) -> None:
         answer: Any
@@ -139,7 +133,7 @@ class Worker:
                 answer = self._writer.run(job.work)
             except Exception as error:  # The one who asked for the work is told, whatever it is.
                 answer = error
-        self._report((), [(job.future, answer)])
+        self._report((), [(job.future, answer)], 0)
 
     def _resume(self) -> None:
         if self._failure is None:
@@ -150,7 +144,7 @@ class Worker:
             self._fail(failed)
         else:
             self._failure = None
-            self._report(unheard, [])
+            self._report(unheard, [], 0)
 
     def _checkpoint(self, *, idle: bool) -> None:
         if self._failure is not None:
@@ -160,8 +154,8 @@ class Worker:
         except StorageFailed as failed:
             self._fail(failed)
 
-    def _fail(self, failed: StorageFailed | CannotOpen) -> None:
-        self._failure = f"the event log cannot store: {failed}"
+    def _fail(self, failed: Exception) -> None:
+        self._failure = f"the event log cannot store: {str(failed) or type(failed).__name__}"
 
     def _unavailable(self) -> LogUnavailable:
         assert self._failure is not None, "asked only when the log is unavailable"

@@ -11,7 +11,9 @@ import aiohttp
 from plexbridge.outbound import Outbound, OutboundFailed
 from plexbridge.relay.ports import Upstream, UpstreamFailed, UpstreamReceiver
 
-_TIMEOUT_KINDS = frozenset({"timeout"})
+READ_BYTES_MAX = 262_144
+"""What one push carries at most. After a pause the client library holds several reads; handed over
+in one piece they would run past the ring of a relay before it could pause again."""
 
 
 class HttpConnector:
@@ -29,7 +31,7 @@ class HttpConnector:
         try:
             response = await self._outbound.get(upstream.url, upstream.headers)
         except OutboundFailed as failed:
-            reason = "timeout" if failed.kind in _TIMEOUT_KINDS else "stream_failed"
+            reason = "timeout" if failed.kind == "timeout" else "stream_failed"
             failure = UpstreamFailed(reason, failed.detail, retry_after_s=failed.retry_after_s)
         else:
             return PumpedBody(response, receiver)
@@ -87,7 +89,7 @@ class PumpedBody:
         while not self._closing:
             await self._may_read.wait()
             try:
-                chunk = await self._response.content.readany()
+                chunk = await self._response.content.read(READ_BYTES_MAX)
             except (aiohttp.ClientError, OSError) as fault:
                 self._tell(self._failure_of(fault))
                 return

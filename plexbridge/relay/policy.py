@@ -20,7 +20,8 @@ class RelayPolicy:
     steady_ms: int = 5_000
     """An attempt that delivered for this long was good: the next back-off begins anew."""
     ring_bytes: int = 2 * 1024 * 1024
-    """Two seconds at 8 Mbit/s: the newest access point, and what a slow reader may lag."""
+    """Two seconds at 8 Mbit/s: the newest access point, and what a slow reader may lag. Half of it
+    must be more than one push of a connector brings (0.25 MB), or a pause would come too late."""
 
 
 def pause_ms(

@@ -11,9 +11,10 @@ BACKLOG = 128
 """Connections the kernel holds for us. asyncio also accepts up to this many in one go, and out of
 file descriptors it logs once for each: a larger number fills the disk instead."""
 
-USER_TIMEOUT_MS = 20_000
+USER_TIMEOUT_MS = 22_000
 """Sent bytes unacknowledged, or a window closed and unanswered, this long: the peer has vanished.
-Below the 25 s within which a vanished player must be gone."""
+Above the 20 s deadline of an active session, so that a player which merely stopped reading is
+recorded as stalled by us first; below the 25 s within which a vanished player must be gone."""
 
 NOT_SENT_LOWAT_BYTES = 128 * 1024
 """Unsent bytes the kernel takes per connection: a stalled player then holds 0.5 MB of kernel

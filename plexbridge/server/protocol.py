@@ -1,6 +1,6 @@
 """uvicorn's HTTP protocol with deadlines, bounds and the way to a stream's own connection.
 
-Rests on internals of uvicorn 0.54.0 (pinned exactly; `tests/service/test_server_edge.py` is the
+Rests on internals of uvicorn 0.54.0 (pinned exactly; `tests/service/test_server_edge*.py` are the
 gate of an upgrade). Knows connections and requests, nothing of what is served on them.
 """
 

@@ -56,7 +56,8 @@ class Connection:
         """Wait until the other side's kernel has everything."""
         sock = self._writer.get_extra_info("socket")
         async with asyncio.timeout(_FLUSH_S):
-            while self._writer.transport.get_write_buffer_size() or _unsent_bytes(sock):
+            # The kernel tells nobody when its queue is empty: it must be asked.
+            while self._writer.transport.get_write_buffer_size() or _unsent_bytes(sock):  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)
 
     async def reset(self) -> None:

@@ -54,12 +54,16 @@ class SocketPlayer:
     async def open(cls, *, small: bool = False) -> "SocketPlayer":
         """`small`: with small kernel buffers."""
         loop = asyncio.get_running_loop()
-        ours, theirs = socket.socketpair()
-        for sock in (ours, theirs):
-            sock.setblocking(False)
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as theirs:
             if small:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SMALL_BUFFER_BYTES)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER_BYTES)
+                theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER_BYTES)
+            theirs.connect(listener.getsockname())
+            ours, _ = listener.accept()
+            if small:
+                ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SMALL_BUFFER_BYTES)
+            for sock in (ours, theirs):
+                sock.setblocking(False)
+            theirs = theirs.dup()
         _, sink = await loop.create_connection(SocketSink, sock=ours)
         return cls(sink, theirs)
 

@@ -16,16 +16,18 @@ class TsChecker:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.packets = 0
-        self.serials: list[int] = []
+        self.jumps: list[int] = []
+        """Places (in packets) at which a serial number does not follow the one before."""
         self.pids: list[int] = []
         """PID of every packet, in order."""
+        self._serial: int | None = None
         self._tail = b""
         self._last: dict[int, bytes] = {}
         self._pcr: dict[int, int] = {}
 
-    def feed(self, data: bytes) -> "TsChecker":
+    def feed(self, data: bytes | bytearray) -> "TsChecker":
         """Check what is whole; the rest waits."""
-        data = self._tail + data
+        data = self._tail + bytes(data)
         whole = len(data) - len(data) % PACKET_BYTES
         self._tail = data[whole:]
         for at in range(0, whole, PACKET_BYTES):
@@ -37,11 +39,6 @@ class TsChecker:
         if self._tail:
             self.problems.append(f"{len(self._tail)} bytes after the last whole packet")
         return self.problems
-
-    @property
-    def serial_gaps(self) -> int:
-        """How often a serial number does not follow the one before."""
-        return sum(b != a + 1 for a, b in zip(self.serials, self.serials[1:], strict=False))
 
     def _packet(self, packet: bytes) -> None:
         number, self.packets = self.packets, self.packets + 1
@@ -56,7 +53,9 @@ class TsChecker:
             return
         serial = serial_of(packet)
         if serial is not None:
-            self.serials.append(serial)
+            if self._serial is not None and serial != self._serial + 1:
+                self.jumps.append(number)
+            self._serial = serial
         has_field = bool(packet[3] & 0x20 and packet[4])
         discontinuity = has_field and bool(packet[5] & 0x80)
         self._counter(number, pid, packet, discontinuity)

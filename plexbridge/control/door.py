@@ -1,0 +1,339 @@
+"""The one serial door: every command is decided here, on the state that all before it left.
+
+`decide` and `evolve` are one synchronous step, so two tunes at the same instant cannot get one
+tuner. What is given (a tune) takes effect when its events are durable; what has happened (a player
+left, an upstream broke) takes effect at once and is stored as soon as the log can: while it cannot,
+such facts wait in order and nothing new is given (`Outage`).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+
+from events.commands import Accepted, Command, Note, Progress, Stop, Tune, TuneUnknown
+from events.commands import Disconnect as DisconnectCommand
+from events.decide import decide
+from events.decision import Decision
+from events.envelope import NewEvent, Recorded
+from events.ids import SessionId
+from events.machine import ENDED
+from events.refusals import AlreadyEnded, LogCannotStore, Refused, UnknownSession
+from events.world import World, evolve
+from plexbridge.clock import Clock
+from plexbridge.control.stamp import Stamper
+from plexbridge.log.port import Durable, EventLog, LogUnavailable
+
+FACTS_WAITING_MAX = 10_000
+"""Facts kept while the log cannot store. Beyond it what merely counts (activity, notes) is left
+out; ends are always kept, and are bounded because nothing new begins meanwhile."""
+
+RETRY_S = 1.0
+"""Between attempts to store what waits: a full disk is not freed in less."""
+
+Apply = Callable[[Sequence[NewEvent], World], None]
+Observe = Callable[[SessionId], Progress | None]
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A decision on its way to the disk."""
+
+    command: Command
+    actor: str
+    events: tuple[NewEvent, ...]
+    durable: "asyncio.Future[Durable]"
+
+
+class Door:
+    """Used on the event loop only."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        world: World,
+        *,
+        clock: Clock,
+        stamper: Stamper,
+        apply: Apply,
+        observe: Observe,
+    ) -> None:
+        """`world` is the fold of the whole log. `apply` carries decided events out; `observe` tells
+        what a session's socket has accepted."""
+        self.world = world
+        self._durable_world = deepcopy(world)
+        self._log = log
+        self._clock = clock
+        self._stamper = stamper
+        self._apply = apply
+        self._observe = observe
+        self._pending: deque[_Pending] = deque()
+        self._backlog: deque[_Pending] = deque()
+        self._outage = False
+        self._retry: asyncio.Task[None] | None = None
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        log.subscribe(self._became_durable)
+
+    @property
+    def storing(self) -> bool:
+        """False while the log is unavailable."""
+        return not self._outage
+
+    @property
+    def waiting_facts(self) -> int:
+        """Facts that happened and cannot be stored at the moment."""
+        return sum(len(pending.events) for pending in self._backlog)
+
+    # What happened ---------------------------------------------------------------------------
+
+    def report(
+        self, command: Command, *, actor: str = "bridge"
+    ) -> "asyncio.Future[Durable] | None":
+        """Decide a fact and carry it out at once. The future tells when it is durable; None when
+        nothing followed from it.
+
+        Raises:
+            AlreadyEnded, UnknownSession: see `decide`.
+        """
+        decision = decide(command, self.world)
+        if not decision.drafts:
+            return None
+        if self._outage and self._may_be_left_out(command):
+            return None
+        pending = self._take(command, decision, actor)
+        self._apply(pending.events, self.world)
+        return pending.durable
+
+    async def stop(self, session: SessionId, *, reason: str, detail: str, actor: str) -> Durable:
+        """End a session, whatever the policy; returns when that is durable.
+
+        Raises:
+            AlreadyEnded, UnknownSession: it cannot be ended (again).
+        """
+        at, progress = self._clock.now(), self._observe(session)
+        command = Stop(at=at, session=session, reason=reason, detail=detail, progress=progress)
+        ended = self.report(command, actor=actor)
+        assert ended is not None, "a stop always ends an open session"
+        return await asyncio.shield(ended)
+
+    async def disconnect(
+        self, session: SessionId, *, reason: str, detail: str, actor: str
+    ) -> Durable:
+        """A program reports a session's disconnect; the policy decides what it means.
+
+        Raises:
+            AlreadyEnded, UnknownSession: there is nothing to disconnect.
+        """
+        command = DisconnectCommand(
+            at=self._clock.now(),
+            session=session,
+            connection=None,
+            reason=reason,
+            detail=detail,
+            progress=self._observe(session),
+        )
+        happened = self.report(command, actor=actor)
+        assert happened is not None, "a disconnect of an open session is always an event"
+        return await asyncio.shield(happened)
+
+    async def note(self, stream: str, type: str, payload: Mapping[str, object]) -> Durable:
+        """Record a fact that no session depends on."""
+        command = Note(
+            at=self._clock.now(), stream=stream, type=type, payload=tuple(payload.items())
+        )
+        stored = self.report(command)
+        return () if stored is None else await asyncio.shield(stored)
+
+    # What is asked ---------------------------------------------------------------------------
+
+    async def tune(self, ask: Callable[[], Tune]) -> SessionId:
+        """Admit a player, waiting for a release where that helps.
+
+        `ask` makes the command anew at each attempt, with the time it has then. Returns when the
+        session's events are durable. When cancelled, what was given is taken back.
+
+        Raises:
+            Refused: with the rule and the holders.
+        """
+        while True:
+            command = ask()
+            if self._outage:
+                raise LogCannotStore(self.waiting_facts)
+            decision = decide(command, self.world)
+            if not decision.wait:
+                return await self._answer(command, decision)
+            left_ms = self.world.policy.admission_wait_ms - (command.at - command.asked_at) // 1_000
+            await self._release_or_timeout(left_ms / 1_000)
+
+    def refuse(self, command: TuneUnknown) -> Refused:
+        """Record that a player asked for what the lineup does not have."""
+        decision = decide(command, self.world)
+        assert decision.refusal is not None, "an unknown channel is always refused"
+        if decision.drafts and not self._outage:
+            self._take(command, decision, "player")
+        return decision.refusal
+
+    async def _answer(self, command: Tune, decision: Decision) -> SessionId:
+        if decision.granted is None:
+            assert decision.refusal is not None, "a tune is granted, waits, or is refused"
+            if decision.drafts:
+                self._take(command, decision, "player")
+            raise decision.refusal
+        session = decision.granted
+        pending = self._take(command, decision, "player")
+        try:
+            await asyncio.shield(pending.durable)
+        except LogUnavailable as unavailable:
+            raise LogCannotStore(self.waiting_facts) from unavailable
+        except asyncio.CancelledError:
+            self._take_back(command, session, pending)
+            raise
+        return session
+
+    def _take_back(self, command: Tune, session: SessionId, pending: _Pending) -> None:
+        """The player left while its grant was on its way to the disk."""
+        open_now = self.world.sessions.get(session)
+        if open_now is None or open_now.connection != command.connection:
+            return
+        self.report(
+            DisconnectCommand(
+                at=self._clock.now(),
+                session=session,
+                connection=command.connection,
+                reason="client_disconnect",
+                detail="client_closed",
+                progress=None,
+            ),
+            actor="player",
+        )
+
+    async def _release_or_timeout(self, timeout_s: float) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await asyncio.wait((waiter,), timeout=max(timeout_s, 0.001))
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    # Deciding and storing --------------------------------------------------------------------
+
+    def _take(self, command: Command, decision: Decision, actor: str) -> _Pending:
+        events = self._stamper.stamp(decision.drafts, self.world, actor=actor)
+        for event in events:
+            evolve(self.world, event)
+        durable = asyncio.get_running_loop().create_future()
+        # A failure is told to the door itself; nobody else needs to look at this future.
+        durable.add_done_callback(lambda done: done.cancelled() or done.exception())
+        pending = _Pending(command, actor, events, durable)
+        if self._outage:
+            self._backlog.append(pending)
+        else:
+            self._submit(pending)
+        if any(event.type == "tuner_released" or event.dst == ENDED for event in events):
+            self._wake()
+        return pending
+
+    def _submit(self, pending: _Pending) -> None:
+        self._pending.append(pending)
+        stored = self._log.append(pending.events)
+        stored.add_done_callback(lambda done: self._settled(pending, done))
+
+    def _became_durable(self, rows: Durable) -> None:
+        for row in rows:
+            evolve(self._durable_world, row)
+
+    def _settled(self, pending: _Pending, stored: "asyncio.Future[Durable]") -> None:
+        fault = stored.exception()
+        if fault is None:
+            assert self._pending[0] is pending, "appends become durable in the order of the calls"
+            self._pending.popleft()
+            if isinstance(pending.command, Tune):
+                self._apply(pending.events, self.world)
+            if not pending.durable.done():
+                pending.durable.set_result(stored.result())
+            return
+        if not isinstance(fault, LogUnavailable):
+            raise fault  # a version conflict: with one door that is our own broken promise
+        if pending in self._pending:
+            self._begin_outage(fault)
+
+    # Outage ----------------------------------------------------------------------------------
+
+    def _begin_outage(self, fault: LogUnavailable) -> None:
+        """Nothing that is on its way was stored: fold anew, keep what happened, give nothing."""
+        self._outage = True
+        lost = [*self._pending, *self._backlog]
+        self._pending.clear()
+        self._backlog.clear()
+        self.world = deepcopy(self._durable_world)
+        for pending in lost:
+            if isinstance(pending.command, Tune | TuneUnknown):
+                if not pending.durable.done():
+                    pending.durable.set_exception(fault)
+            else:
+                self._keep(pending)
+        if self._retry is None:
+            self._retry = asyncio.get_running_loop().create_task(self._keep_retrying())
+
+    def _keep(self, pending: _Pending) -> None:
+        """Decide a fact again on the state without what was never stored."""
+        try:
+            decision = decide(pending.command, self.world)
+        except (UnknownSession, AlreadyEnded):
+            decision = Decision()  # it spoke of a session that was never given
+        if not decision.drafts:
+            if not pending.durable.done():
+                pending.durable.set_result(())
+            return
+        pending.events = self._stamper.stamp(decision.drafts, self.world, actor=pending.actor)
+        for event in pending.events:
+            evolve(self.world, event)
+        self._backlog.append(pending)
+
+    async def _keep_retrying(self) -> None:
+        while self._outage:
+            await asyncio.sleep(RETRY_S)
+            self._log.resume()
+            if not await self._store_backlog():
+                continue
+            self._outage = False
+        self._retry = None
+        self._wake()
+
+    async def _store_backlog(self) -> bool:
+        """Store what waits, oldest first; False when the log still cannot."""
+        while self._backlog:
+            pending = self._backlog[0]
+            try:
+                rows = await self._log.append(pending.events)
+            except LogUnavailable:
+                return False
+            self._backlog.popleft()
+            if not pending.durable.done():
+                pending.durable.set_result(rows)
+        return True
+
+    def _may_be_left_out(self, command: Command) -> bool:
+        return isinstance(command, Accepted | Note) and self.waiting_facts >= FACTS_WAITING_MAX
+
+    def _wake(self) -> None:
+        """Let those who wait for a release ask again, the longest waiting first."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def close(self) -> None:
+        """Store what is on its way; for the end of the bridge."""
+        if self._retry is not None:
+            self._retry.cancel()
+        waiting = [pending.durable for pending in self._pending]
+        if waiting:
+            await asyncio.wait(waiting)
+
+
+def terminal(rows: Sequence[Recorded]) -> Recorded:
+    """The event among these that ended a session."""
+    return next(row for row in rows if row.dst == ENDED)

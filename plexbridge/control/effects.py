@@ -1,0 +1,288 @@
+"""What decided events lead to: relays open and close, players' connections close.
+
+Here control and relay meet. Effects carry out and report; they decide nothing. A relay of a channel
+opens its upstream only after every upstream that was told to close is really gone, so that a
+provider never counts one connection too many.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import cast
+
+import structlog
+
+from events.commands import (
+    Command,
+    Progress,
+    UpstreamClosed,
+    UpstreamCompleted,
+    UpstreamFirstByte,
+    UpstreamLost,
+    UpstreamOpened,
+)
+from events.envelope import NewEvent
+from events.ids import ChannelId, SessionId, SourceId
+from events.machine import CONNECT, DISCONNECT, ENDED
+from events.payloads import EndData, LeasedData
+from events.world import World
+from plexbridge.clock import Clock
+from plexbridge.control.viewers import Viewer, Viewers
+from plexbridge.lineup.channels import Channel
+from plexbridge.relay.fanout import Reader
+from plexbridge.relay.policy import RelayPolicy
+from plexbridge.relay.ports import Connector, Upstream, UpstreamFailed
+from plexbridge.relay.relay import Relay, RelayState
+
+_log = structlog.get_logger(__name__)
+
+Report = Callable[[Command], object]
+
+CLOSING_WAIT_S = 5.0
+"""An aborted socket is gone in the next turn of the loop; if it is not, that is said, and the new
+upstream opens all the same: a viewer waits for it."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A relay, and the lease it runs under."""
+
+    relay: Relay
+    lease: int
+    upstream: Upstream
+    source: SourceId
+
+
+class Effects:
+    """Used on the event loop only."""
+
+    def __init__(
+        self,
+        *,
+        viewers: Viewers,
+        connector: Connector,
+        clock: Clock,
+        random: Random,
+        relay_policy: RelayPolicy,
+        channel: Callable[[ChannelId], Channel | None],
+        report: Report,
+    ) -> None:
+        """`channel` finds an entry of the lineup in force; `report` is the door's."""
+        self.relays: dict[ChannelId, Running] = {}
+        self._viewers = viewers
+        self._connector = connector
+        self._clock = clock
+        self._random = random
+        self._relay_policy = relay_policy
+        self._channel = channel
+        self._report = report
+        self._closing: set[asyncio.Future[None]] = set()
+        self._starting: set[asyncio.Task[None]] = set()
+
+    def apply(self, events: Sequence[NewEvent], world: World) -> None:
+        """Carry out one decision, in its order; what takes comes before what gives by the order in
+        which decisions draft."""
+        for event in events:
+            if event.type == "tuner_released":
+                self._release(ChannelId(event.stream.removeprefix("channel-")), event)
+            elif event.dst == ENDED or (event.type == DISCONNECT and event.dst is not None):
+                self._let_go(event)
+            elif event.type == "tuner_leased":
+                self._lease(event, world)
+            elif event.type == CONNECT and event.payload["resumed"]:
+                self._supersede(event)
+
+    def attach(self, session: SessionId, channel: ChannelId, viewer: Viewer) -> None:
+        """A granted player's connection joins its channel's relay."""
+        self._viewers.put(session, viewer)
+        running = self.relays.get(channel)
+        if running is not None:
+            running.relay.join(session, viewer)
+
+    def detach(self, session: SessionId, viewer: Viewer) -> None:
+        """A connection is over; a later one of the same session is left alone."""
+        if self._viewers.get(session) is viewer:
+            self._viewers.take(session)
+            self._leave(session)
+
+    def reader(self, session: SessionId, channel: ChannelId) -> Reader | None:
+        """A session's place in its relay."""
+        running = self.relays.get(channel)
+        if running is None:
+            return None
+        return next((r for r in running.relay.readers if r.key == session), None)
+
+    async def close(self) -> None:
+        """Close every relay and wait until their sockets are gone."""
+        for channel in list(self.relays):
+            self._close(channel)
+        if self._closing:
+            await asyncio.wait(set(self._closing), timeout=CLOSING_WAIT_S)
+
+    # Carrying out ----------------------------------------------------------------------------
+
+    def _lease(self, event: NewEvent, world: World) -> None:
+        channel = ChannelId(event.stream.removeprefix("channel-"))
+        lease = world.leases.get(channel)
+        if lease is None or lease.ver != event.ver:
+            return  # returned again before it was durable
+        assert channel not in self.relays, f"channel {channel} is relayed already"
+        source = SourceId(cast(LeasedData, event.payload)["source"])
+        entry = self._channel(channel)
+        upstreams = () if entry is None else entry.upstreams
+        upstream = next((u for u in upstreams if u.source == source), None)
+        if upstream is None:
+            self._gone_from_lineup(channel, event.ver)
+            return
+        relay = Relay(
+            channel,
+            upstream,
+            connector=self._connector,
+            clock=self._clock,
+            random=self._random,
+            listener=_Reports(self, upstream, event.ver, self._clock, self._report),
+            policy=self._relay_policy,
+        )
+        self.relays[channel] = Running(relay, event.ver, upstream, source)
+        task = asyncio.get_running_loop().create_task(self._start(relay))
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    async def _start(self, relay: Relay) -> None:
+        waiting = set(self._closing)
+        if waiting:
+            _, still_open = await asyncio.wait(waiting, timeout=CLOSING_WAIT_S)
+            if still_open:
+                _log.error("Upstream sockets did not close in time", sockets=len(still_open))
+        if relay.state is RelayState.IDLE:
+            relay.start()
+
+    def _gone_from_lineup(self, channel: ChannelId, lease: int) -> None:
+        """The lineup changed between the decision and now: as if the upstream had refused."""
+        self._report(
+            UpstreamLost(
+                at=self._clock.now(),
+                channel=channel,
+                lease=lease,
+                attempt=0,
+                reason="stream_failed",
+                detail="not_in_lineup",
+                gave_bytes=False,
+                progress=(),
+            )
+        )
+
+    def _release(self, channel: ChannelId, event: NewEvent) -> None:
+        running = self.relays.get(channel)
+        if running is not None and running.lease == event.payload["lease"]:
+            self._close(channel)
+
+    def _close(self, channel: ChannelId) -> None:
+        running = self.relays.pop(channel)
+        running.relay.close()
+        closed = running.relay.closed
+        self._closing.add(closed)
+        closed.add_done_callback(lambda _: self._closed(running))
+
+    def _closed(self, running: Running) -> None:
+        self._closing.discard(running.relay.closed)
+        if running.relay.attempt == 0:
+            return  # it never opened anything
+        self._report(
+            UpstreamClosed(
+                at=self._clock.now(),
+                channel=running.relay.channel,
+                lease=running.lease,
+                source=running.source,
+                attempt=running.relay.attempt,
+            )
+        )
+
+    def _let_go(self, event: NewEvent) -> None:
+        session = SessionId(event.stream.removeprefix("session-"))
+        viewer = self._viewers.take(session)
+        self._leave(session)
+        if viewer is not None:
+            viewer.close(cast(EndData, event.payload))
+
+    def _supersede(self, event: NewEvent) -> None:
+        session = SessionId(event.stream.removeprefix("session-"))
+        viewer = self._viewers.take(session)
+        self._leave(session)
+        if viewer is not None:
+            viewer.supersede()
+
+    def _leave(self, session: SessionId) -> None:
+        for running in self.relays.values():
+            running.relay.leave(session)
+
+    def progress_on(self, channel: ChannelId) -> tuple[tuple[SessionId, Progress], ...]:
+        """What the sockets of a channel's sessions have accepted."""
+        running = self.relays.get(channel)
+        readers = () if running is None else running.relay.readers
+        found = ((reader.key, self._viewers.progress(reader.key)) for reader in readers)
+        return tuple((session, progress) for session, progress in found if progress is not None)
+
+
+class _Reports:
+    """Turns what a relay tells into commands about the lease it runs under."""
+
+    def __init__(
+        self, effects: Effects, upstream: Upstream, lease: int, clock: Clock, report: Report
+    ) -> None:
+        self._effects = effects
+        self._upstream = upstream
+        self._lease = lease
+        self._clock = clock
+        self._report = report
+
+    def upstream_opened(self, channel: ChannelId, *, attempt: int) -> None:
+        self._report(
+            UpstreamOpened(
+                at=self._clock.now(),
+                channel=channel,
+                lease=self._lease,
+                attempt=attempt,
+                url=self._upstream.redacted,
+                digest=self._upstream.digest,
+            )
+        )
+
+    def upstream_first_byte(self, channel: ChannelId, *, attempt: int, after_ms: int) -> None:
+        self._report(
+            UpstreamFirstByte(
+                at=self._clock.now(),
+                channel=channel,
+                lease=self._lease,
+                attempt=attempt,
+                after_ms=after_ms,
+            )
+        )
+
+    def upstream_lost(
+        self, channel: ChannelId, *, attempt: int, failure: UpstreamFailed, gave_bytes: bool
+    ) -> None:
+        self._report(
+            UpstreamLost(
+                at=self._clock.now(),
+                channel=channel,
+                lease=self._lease,
+                attempt=attempt,
+                reason=failure.reason,
+                detail=failure.detail,
+                gave_bytes=gave_bytes,
+                progress=self._effects.progress_on(channel),
+            )
+        )
+
+    def upstream_completed(self, channel: ChannelId, *, attempt: int) -> None:
+        self._report(
+            UpstreamCompleted(
+                at=self._clock.now(),
+                channel=channel,
+                lease=self._lease,
+                attempt=attempt,
+                progress=self._effects.progress_on(channel),
+            )
+        )

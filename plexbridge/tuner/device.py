@@ -1,0 +1,155 @@
+"""The HDHomeRun documents: pure functions from settings, lineup and tuner rows to what is sent.
+
+Source: SiliconDust's HTTP API and captures of real devices. `TunerCount` is an integer (as a string
+Plex showed 49 tuners), flags are absent when 0, `GuideNumber` is text.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID, uuid5
+from xml.etree import ElementTree
+
+from plexbridge.lineup.channels import Channel, Lineup
+
+MODEL: Final = "HDHR5-4US"
+FIRMWARE_NAME: Final = "hdhomerun5_atsc"
+FIRMWARE_VERSION: Final = "20250815"
+DEVICE_AUTH: Final = "plexbridge-has-no-auth-0"
+"""24 characters, as clients' buffers expect; it opens nothing. Real ones open a cloud guide."""
+
+assert len(DEVICE_AUTH) == 24, "libhdhomerun keeps at most 24 characters"
+
+UUID_NAMESPACE: Final = UUID("0f8b2a52-2f0e-5a0c-9a67-6a1f4f1d9a31")
+"""Ours, fixed for ever: a device's UDN must not change with a release."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """What the tuner says of itself."""
+
+    device_id: str
+    friendly_name: str
+    tuners: int
+
+
+def discover(device: Device, base_url: str) -> dict[str, Any]:
+    """`/discover.json`."""
+    return {
+        "FriendlyName": device.friendly_name,
+        "ModelNumber": MODEL,
+        "FirmwareName": FIRMWARE_NAME,
+        "FirmwareVersion": FIRMWARE_VERSION,
+        "DeviceID": device.device_id,
+        "DeviceAuth": DEVICE_AUTH,
+        "BaseURL": base_url,
+        "LineupURL": f"{base_url}/lineup.json",
+        "TunerCount": device.tuners,
+    }
+
+
+def lineup_status() -> dict[str, Any]:
+    """`/lineup_status.json`: never scanning. `Cable`, so that Plex asks for no postcode guide."""
+    return {"ScanInProgress": 0, "ScanPossible": 1, "Source": "Cable", "SourceList": ["Cable"]}
+
+
+def stream_url(base_url: str, channel: Channel) -> str:
+    """Where a player reads a channel: stable, and without a query, for Plex appends its own."""
+    return f"{base_url}/auto/v{channel.guide_number}"
+
+
+def lineup_json(lineup: Lineup, base_url: str) -> list[dict[str, Any]]:
+    """`/lineup.json`. Codecs are left out: they are not known, and clients trust them."""
+    return [
+        {
+            "GuideNumber": channel.guide_number,
+            "GuideName": channel.guide_name,
+            "HD": 1,
+            "URL": stream_url(base_url, channel),
+        }
+        for channel in lineup.channels
+    ]
+
+
+def lineup_xml(lineup: Lineup, base_url: str) -> bytes:
+    """`/lineup.xml`."""
+    root = ElementTree.Element("Lineup")
+    for row in lineup_json(lineup, base_url):
+        programme = ElementTree.SubElement(root, "Program")
+        for name, value in row.items():
+            ElementTree.SubElement(programme, name).text = _xml_text(str(value))
+    return _document(root)
+
+
+def lineup_m3u(lineup: Lineup, base_url: str) -> str:
+    """`/lineup.m3u`, in the one dialect every parser reads: quoted attributes, no comma in a name.
+    The path ends in `.ts`, without which Jellyfin does not share a stream among viewers."""
+    lines = ["#EXTM3U"]
+    for channel in lineup.channels:
+        name = channel.guide_name.replace('"', "'").replace(",", " ")
+        number = channel.guide_number
+        tvg_id = (channel.tvg_id or f"{number}.plexbridge").replace('"', "'")
+        group = channel.group.replace('"', "'")
+        lines.append(
+            f'#EXTINF:-1 channel-id="{number}" channel-number="{number}" tvg-id="{tvg_id}" '
+            f'tvg-chno="{number}" tvg-name="{name}" group-title="{group}",{name}'
+        )
+        lines.append(f"{base_url}/stream/{channel.id}.ts")
+    return "\n".join(lines) + "\n"
+
+
+def status(tuners: Iterable[Mapping[str, Any]], rates: Mapping[int, int]) -> list[dict[str, Any]]:
+    """`/status.json`: one row per tuner, always; an idle one has its name only.
+
+    `tuners` are the dashboard's rows, `rates` bits per second by tuner.
+    """
+    rows: list[dict[str, Any]] = []
+    for tuner in tuners:
+        row: dict[str, Any] = {"Resource": f"tuner{tuner['tuner']}"}
+        channel = tuner.get("channel")
+        if channel is not None:
+            row |= {
+                "VctNumber": channel["guide_number"],
+                "VctName": channel["name"],
+                "Frequency": 0,
+                "SignalStrengthPercent": 100,
+                "SignalQualityPercent": 100,
+                "SymbolQualityPercent": 100,
+                "NetworkRate": rates.get(tuner["tuner"], 0),
+            }
+            address = tuner.get("client_address")
+            if address:
+                row["TargetIP"] = address
+        rows.append(row)
+    return rows
+
+
+def device_xml(device: Device, base_url: str) -> bytes:
+    """`/device.xml`; the UDN follows from the DeviceID and so survives restarts."""
+    root = ElementTree.Element("root", xmlns="urn:schemas-upnp-org:device-1-0")
+    spec = ElementTree.SubElement(root, "specVersion")
+    ElementTree.SubElement(spec, "major").text = "1"
+    ElementTree.SubElement(spec, "minor").text = "0"
+    ElementTree.SubElement(root, "URLBase").text = base_url
+    described = ElementTree.SubElement(root, "device")
+    for name, text in (
+        ("deviceType", "urn:schemas-upnp-org:device:MediaServer:1"),
+        ("friendlyName", _xml_text(device.friendly_name)),
+        ("manufacturer", "Silicondust"),
+        ("modelName", MODEL),
+        ("modelNumber", MODEL),
+        ("serialNumber", device.device_id),
+        ("UDN", f"uuid:{uuid5(UUID_NAMESPACE, device.device_id)}"),
+    ):
+        ElementTree.SubElement(described, name).text = text
+    return _document(root)
+
+
+def _document(root: ElementTree.Element) -> bytes:
+    text: str = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
+
+
+def _xml_text(text: str) -> str:
+    """Without the control characters that XML 1.0 cannot hold even escaped."""
+    return "".join(c for c in text if c >= " " and c not in "\ufffe\uffff")

@@ -1,0 +1,154 @@
+"""The players' surface: which path answers what. No login, nothing secret in any answer."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from events.ids import ChannelId, TunerNumber
+from plexbridge.lineup.channels import Channel, Lineup
+from plexbridge.tuner import device as documents
+from plexbridge.tuner.device import Device
+from plexbridge.tuner.streaming import Streams, head_answer
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+STREAM_METHODS = ["GET", "HEAD"]
+_OPEN_HEADERS = {"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
+
+
+class Tuner:
+    """What the players' routes need; asked anew at each request."""
+
+    def __init__(
+        self,
+        *,
+        device: Device,
+        lineup: Callable[[], Lineup],
+        base_url: str | None,
+        tuner_rows: Callable[[], list[dict[str, Any]]],
+        tuner_rates: Callable[[], dict[int, int]],
+        streams: Streams,
+    ) -> None:
+        """`base_url`: as configured; None: the address each player reached us at."""
+        self.device = device
+        self.lineup = lineup
+        self.tuner_rows = tuner_rows
+        self.tuner_rates = tuner_rates
+        self.streams = streams
+        self._base_url = base_url
+
+    def base_url(self, scope: Scope) -> str:
+        """Where this player finds us: never taken from its `Host` header, which anyone can make
+        up, but from the local end of its connection."""
+        if self._base_url is not None:
+            return self._base_url
+        host, port = scope["server"]
+        host = host.removeprefix("::ffff:")
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def find(self, asked: str) -> Channel | None:
+        """A channel by its id, or else by its guide number."""
+        lineup = self.lineup()
+        return lineup.by_id(ChannelId(asked)) or lineup.by_number(asked)
+
+
+def player_routes(tuner: Tuner) -> list[BaseRoute]:
+    """Every route of the players' surface."""
+    return [
+        Route("/discover.json", _json(tuner, lambda t, url: documents.discover(t.device, url))),
+        Route("/lineup_status.json", _json(tuner, lambda t, url: documents.lineup_status())),
+        Route("/lineup.json", _json(tuner, lambda t, url: documents.lineup_json(t.lineup(), url))),
+        Route(
+            "/status.json",
+            _json(tuner, lambda t, url: documents.status(t.tuner_rows(), t.tuner_rates())),
+        ),
+        Route(
+            "/lineup.xml",
+            _text(tuner, "text/xml", lambda t, url: documents.lineup_xml(t.lineup(), url)),
+        ),
+        Route(
+            "/lineup.m3u",
+            _text(tuner, "audio/x-mpegurl", lambda t, url: documents.lineup_m3u(t.lineup(), url)),
+        ),
+        Route(
+            "/device.xml",
+            _text(tuner, "application/xml", lambda t, url: documents.device_xml(t.device, url)),
+        ),
+        Route("/lineup.post", _lineup_post, methods=["GET", "POST"]),
+        Route("/auto/v{number:path}", _by_number(tuner, "auto"), methods=STREAM_METHODS),
+        Route(
+            "/tuner{tuner:int}/v{number:path}", _by_number(tuner, "tuner"), methods=STREAM_METHODS
+        ),
+        Route("/streams/preview/{id}", _by_id(tuner, "preview"), methods=STREAM_METHODS),
+        Route("/stream/{id}", _by_id(tuner, "stream"), methods=STREAM_METHODS),
+    ]
+
+
+def _json(tuner: Tuner, document: Callable[[Tuner, str], Any]) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        body = orjson.dumps(document(tuner, tuner.base_url(request.scope)))
+        return Response(body, media_type='application/json; charset="utf-8"', headers=_OPEN_HEADERS)
+
+    return answer
+
+
+def _text(tuner: Tuner, media_type: str, document: Callable[[Tuner, str], str | bytes]) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        body = document(tuner, tuner.base_url(request.scope))
+        return Response(body, media_type=media_type, headers=_OPEN_HEADERS)
+
+    return answer
+
+
+async def _lineup_post(request: Request) -> Response:
+    """Plex asks for a scan and insists on 200; the lineup is always complete."""
+    known = {"scan", "favorite"} & set(request.query_params)
+    return Response(status_code=200 if known else 400, headers=_OPEN_HEADERS)
+
+
+class _StreamRoute:
+    """A bare ASGI endpoint: nothing stands between the server and the stream."""
+
+    def __init__(
+        self, tuner: Tuner, kind: str, find: Callable[[Scope], tuple[Channel | None, str]]
+    ) -> None:
+        self._tuner = tuner
+        self._kind = kind
+        self._find = find
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        channel, asked = self._find(scope)
+        number = scope["path_params"].get("tuner")
+        if scope["method"] == "HEAD":
+            in_range = number is None or number < self._tuner.device.tuners
+            await head_answer(send, known=channel is not None and in_range)
+            return
+        await self._tuner.streams.respond(
+            scope,
+            channel=channel,
+            asked=asked,
+            kind=self._kind,
+            query=dict(Request(scope).query_params),
+            tuner=None if number is None else TunerNumber(number),
+        )
+
+
+def _by_number(tuner: Tuner, kind: str) -> ASGIApp:
+    def find(scope: Scope) -> tuple[Channel | None, str]:
+        asked: str = scope["path_params"]["number"]
+        return tuner.lineup().by_number(asked), asked
+
+    return _StreamRoute(tuner, kind, find)
+
+
+def _by_id(tuner: Tuner, kind: str) -> ASGIApp:
+    def find(scope: Scope) -> tuple[Channel | None, str]:
+        asked: str = scope["path_params"]["id"].removesuffix(".ts")
+        return tuner.find(asked), asked
+
+    return _StreamRoute(tuner, kind, find)

@@ -1,0 +1,120 @@
+"""Durable appends per second of the SQLite log, and what the slowest of a hundred waits.
+
+Run: `python tests/bench/log_append.py [DIRECTORY]`. Each of N askers appends one event (an
+`activity` of some 150 bytes of payload, whole envelope, hash chain, `synchronous=FULL`) and waits
+for it before the next. Target at 128 waiting: 30,000/s with p99 within 10 ms. The fsync of the
+disk under DIRECTORY decides much of it, so its own latency is printed first.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import uvloop
+
+from events.envelope import NewEvent
+from events.ids import UnixMicros
+from plexbridge.log.driver import SQLITE_VERSION
+from plexbridge.log.sqlite import SqliteLog
+from plexbridge.log.verify import verify_chain
+
+WAITING = (1, 16, 128, 256)
+SECONDS = 3.0
+START_US = 1_700_000_000_000_000
+
+
+def an_event(asker: int, ver: int, serial: int) -> NewEvent:
+    """What an active session records every ten seconds."""
+    return NewEvent(
+        stream=f"session-01JAVWXYZ0{asker:016d}",
+        ver=ver,
+        type="activity",
+        schema=1,
+        src="active",
+        dst="active",
+        machine="3f6b9c2d41e7",
+        at=UnixMicros(START_US + serial),
+        id=serial.to_bytes(8, "big") + b"\x7f" * 8,
+        corr=asker.to_bytes(8, "big") + b"\x01" * 8,
+        cause=(serial - 1).to_bytes(8, "big") + b"\x7f" * 8,
+        actor="bridge",
+        node="local",
+        fence=0,
+        payload={
+            "channel": "bbc-one-hd",
+            "tuner": asker % 4,
+            "bytes_sent": 123_456_789 + serial * 1316,
+            "bytes_since": 10_485_760,
+            "bitrate": 8_388_608,
+            "errors": 0,
+            "source": "provider-main",
+            "client": "192.168.178.42",
+        },
+    )
+
+
+async def ask(log: SqliteLog, asker: int, until: float, serials: list[int]) -> list[float]:
+    """Append and wait, over and over; the waits in seconds."""
+    waits: list[float] = []
+    ver = 0
+    while (begun := time.perf_counter()) < until:
+        ver += 1
+        serials[0] += 1
+        await log.append([an_event(asker, ver, serials[0])])
+        waits.append(time.perf_counter() - begun)
+    return waits
+
+
+async def measure(path: Path, waiting: int, askers_before: int, serials: list[int]) -> str:
+    """One line of the table."""
+    log = SqliteLog(path)
+    begun = time.perf_counter()
+    asked = await asyncio.gather(
+        *(ask(log, askers_before + n, begun + SECONDS, serials) for n in range(waiting))
+    )
+    taken = time.perf_counter() - begun
+    await log.close()
+    waits = sorted(wait * 1_000 for each in asked for wait in each)
+    p50, p99 = waits[len(waits) // 2], waits[len(waits) * 99 // 100]
+    return f"{waiting:>8} {len(waits) / taken:>12,.0f} {p50:>9.2f} {p99:>9.2f} {waits[-1]:>9.2f}"
+
+
+def fsync_ms(directory: Path) -> tuple[float, float]:
+    """Median and p99 of writing 64 KiB and syncing it."""
+    waits = []
+    with (directory / "fsync-probe").open("wb", buffering=0) as file:
+        for _ in range(200):
+            begun = time.perf_counter()
+            file.write(bytes(65_536))
+            os.fdatasync(file.fileno())
+            waits.append((time.perf_counter() - begun) * 1_000)
+    waits.sort()
+    return waits[100], waits[198]
+
+
+def main() -> None:
+    """Print the table and the speed of verifying what it wrote."""
+    where = sys.argv[1] if len(sys.argv) > 1 else None
+    with tempfile.TemporaryDirectory(dir=where) as name:
+        path = Path(name) / "plexbridge.db"
+        p50, p99 = fsync_ms(path.parent)
+        version = ".".join(map(str, SQLITE_VERSION))
+        print(f"SQLite {version}; 64 KiB fdatasync p50 {p50:.2f} ms, p99 {p99:.2f} ms")
+        print(f"{'waiting':>8} {'appends/s':>12} {'p50 ms':>9} {'p99 ms':>9} {'max ms':>9}")
+        serials, askers = [0], 0
+        for waiting in WAITING:
+            print(uvloop.run(measure(path, waiting, askers, serials)))
+            askers += waiting
+        log = SqliteLog(path)
+        begun = time.perf_counter()
+        findings = list(verify_chain(log.reader))
+        taken = time.perf_counter() - begun
+        uvloop.run(log.close())
+        print(f"verified {serials[0]:,} events, {serials[0] / taken:,.0f}/s, {len(findings)} wrong")
+
+
+if __name__ == "__main__":
+    main()
