@@ -24,7 +24,6 @@ from plexbridge.setting_kinds import (
     DEVICE_ID,
     DIRECTORY,
     FRIENDLY_NAME,
-    LOCATION,
     LOCATIONS,
     NETWORKS,
     Kind,
@@ -101,9 +100,6 @@ class Settings(BaseSettings):
     )
     playlist: Annotated[tuple[str, ...], Setting("PLEXBRIDGE_PLAYLIST", LOCATIONS, secret=True)] = (
         Field((), repr=False, description="the providers' M3U playlists")
-    )
-    guide: Annotated[str | None, Setting("PLEXBRIDGE_GUIDE", LOCATION, secret=True)] = Field(
-        None, repr=False, description="the XMLTV guide; without it, the one the playlist names"
     )
     tuner_count: Annotated[int, Setting("TUNER_COUNT", WholeNumber(1, 1_000))] = Field(
         _POLICY.tuners, description="tuners: how many channels can be watched at once"

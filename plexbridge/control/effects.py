@@ -120,6 +120,17 @@ class Effects:
         if self._closing:
             await asyncio.wait(set(self._closing), timeout=CLOSING_WAIT_S)
 
+    def close_relay(self, channel: ChannelId) -> None:
+        """Close a relay that no lease stands for; for the sweep."""
+        if channel in self.relays:
+            self._close(channel)
+
+    def lost_relay(self, channel: ChannelId, world: World) -> None:
+        """A lease has no relay: its sessions end as after a failed upstream; for the sweep."""
+        lease = world.leases.get(channel)
+        if lease is not None and channel not in self.relays:
+            self._report_lost(channel, lease.ver, "swept")
+
     # Carrying out ----------------------------------------------------------------------------
 
     def _lease(self, event: NewEvent, world: World) -> None:
@@ -133,7 +144,8 @@ class Effects:
         upstreams = () if entry is None else entry.upstreams
         upstream = next((u for u in upstreams if u.source == source), None)
         if upstream is None:
-            self._gone_from_lineup(channel, event.ver)
+            # The lineup changed between the decision and now: as if the upstream had refused.
+            self._report_lost(channel, event.ver, "not_in_lineup")
             return
         relay = Relay(
             channel,
@@ -158,8 +170,7 @@ class Effects:
         if relay.state is RelayState.IDLE:
             relay.start()
 
-    def _gone_from_lineup(self, channel: ChannelId, lease: int) -> None:
-        """The lineup changed between the decision and now: as if the upstream had refused."""
+    def _report_lost(self, channel: ChannelId, lease: int, detail: str) -> None:
         self._report(
             UpstreamLost(
                 at=self._clock.now(),
@@ -167,7 +178,7 @@ class Effects:
                 lease=lease,
                 attempt=0,
                 reason="stream_failed",
-                detail="not_in_lineup",
+                detail=detail,
                 gave_bytes=False,
                 progress=(),
             )

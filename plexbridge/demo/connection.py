@@ -8,7 +8,7 @@ out in the same turn of the loop, and no exception is left for asyncio to log.
 
 import asyncio
 from http import HTTPStatus
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 from plexbridge.demo.answers import RequestRefused, answer_head, read_request
 from plexbridge.demo.viewers import Viewing
@@ -63,8 +63,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accepted: a request is expected soon."""
-        assert isinstance(transport, asyncio.Transport), "TCP gives a two-way transport"
-        self._transport = transport
+        # Not checked with isinstance: uvloop's transports only quack like asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self._timer = asyncio.get_running_loop().call_later(_HEAD_TIMEOUT_S, self.abort)
         self._provider.entered(self)
 

@@ -116,7 +116,7 @@ class DemoProvider:
         """Count a viewer in and give the programme from this moment on."""
         channel = self._live[path]
         now_90k = self._clock.now() * TICKS_PER_SECOND // 1_000_000
-        pieces = self._clips[channel.number].play(now_90k)
+        pieces = self._clips[channel.number].play(now_90k - _BURST_90K)
         self._viewers.enter(channel)
         leave = functools.partial(self._viewers.leave, channel)
         return Viewing(pieces, self._clock, now_90k, leave)

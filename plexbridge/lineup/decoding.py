@@ -60,15 +60,13 @@ def inflate(body: bytes) -> bytes:
         member = zlib.decompressobj(wbits=31)
         while not member.eof:
             try:
-                step = member.decompress(rest, _STEP_BYTES)
+                unpacked += member.decompress(rest, _STEP_BYTES)
             except zlib.error as error:
                 raise UndecodableBody("broken gzip data") from error
-            unpacked += step
             if len(unpacked) > bytes_out_max:
                 raise UndecodableBody("gzip data that unpacks to far more than a playlist")
             rest = member.unconsumed_tail
-            # A full step may leave output waiting inside the decompressor, with no input left.
-            if not rest and not member.eof and len(step) < _STEP_BYTES:
+            if not rest and not member.eof:  # a whole member has its trailer waiting until the end
                 raise UndecodableBody("gzip data that is cut off")
         rest = member.unused_data
     return bytes(unpacked)
@@ -84,6 +82,8 @@ def _lines(body: bytes) -> Iterator[str]:
         if body.startswith(mark):
             body = body.decode(encoding, "replace").encode("utf-8")
             break
+    if b"\n" not in body:
+        body = body.replace(b"\r", b"\n")
     start = len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0
     return _split(body, start)
 

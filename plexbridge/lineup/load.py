@@ -23,6 +23,10 @@ from plexbridge.lineup.redact import redact
 ENTRIES_MAX = 1_000_000
 """Whole catalogues with films and series reach half of it; above it memory is at stake."""
 
+LINES_MAX = 10 * ENTRIES_MAX
+"""An entry has two lines, seldom more than five. A body of nothing but line ends is minutes of
+work for a parser."""
+
 ODD_LINES_SHOWN = 10
 """Enough to find the fault; all of them only count."""
 
@@ -117,7 +121,7 @@ def take(body: bytes, source: SourceId, place: str) -> Taken:
     if something_else is not None:
         raise NotAPlaylist(place, f"is {something_else}", "check the URL and the login in it")
     with _collector_paused():
-        taken = _collect(chain(first, lines), source, place)
+        taken = _collect(_bounded(chain(first, lines), place), source, place)
     if not taken.listing.entries:
         raise _nothing_in(place, taken)
     return taken
@@ -172,6 +176,14 @@ def _collect(lines: Iterator[str], source: SourceId, place: str) -> Taken:
         if len(first_odd) < ODD_LINES_SHOWN:
             first_odd.append(item)
     return Taken(Listing(source, entries), odd_lines, tuple(first_odd), tuple(guide_urls))
+
+
+def _bounded(lines: Iterator[str], place: str) -> Iterator[str]:
+    yield from islice(lines, LINES_MAX)
+    if next(lines, None) is not None:
+        raise PlaylistUnreadable(
+            place, f"more than {LINES_MAX:,} lines", "ask the provider for live channels only"
+        )
 
 
 def _something_else(first: list[str]) -> str | None:

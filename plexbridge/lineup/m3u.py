@@ -190,7 +190,7 @@ class _Reader:
             ),
             logo=_logo(said("tvg-logo") or said("logo") or ""),
             group=group,
-            radio="radio" in info.attributes and info.attributes["radio"].lower() in _YES,
+            radio="radio" in info.attributes and info.attributes["radio"].strip().lower() in _YES,
             headers=headers.pairs() if headers is not None else (),
         )
 
@@ -254,7 +254,7 @@ def _split_extinf(rest: str) -> tuple[dict[str, str], str]:
         # Nine lists in ten have only such lines; one pattern for the whole is thrice as fast.
         pairs = _PLAIN_ATTRIBUTE.findall(plain.group(1))[:ATTRIBUTES_MAX]
         pairs.reverse()  # the first of a key counts
-        return {key.lower(): value.strip() for key, value in pairs}, rest[plain.end() :]
+        return {key.lower(): value for key, value in pairs}, rest[plain.end() :]
     duration = _DURATION.match(rest)
     assert duration is not None, "the pattern matches nothing at all, too"
     attributes, end = _attributes(rest, duration.end())
@@ -272,7 +272,7 @@ def _attributes(line: str, at: int) -> tuple[dict[str, str], int]:
             break
         key, double, single, bare = match.groups()
         value = double if double is not None else single
-        found.setdefault(key.lower(), (bare.strip("\"'") if value is None else value).strip())
+        found.setdefault(key.lower(), bare.strip("\"'") if value is None else value)
         at = match.end()
     return found, at
 
@@ -317,6 +317,7 @@ def _first_group(text: str) -> str:
 
 def _logo(text: str) -> str:
     """A logo's URL; anything else (a path, `file:`, a data URL) is no logo."""
+    text = text.strip()
     if not text.startswith(("http://", "https://")) or len(text) > URL_CHARS_MAX:
         return ""
     return text if text.isprintable() else ""

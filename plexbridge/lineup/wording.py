@@ -19,5 +19,6 @@ _UNWANTED = re.compile(
 def clean(text: str, chars_max: int) -> str:
     """`text` in one line: unwanted characters become blanks, runs of blanks one, ends are cut."""
     if text.isprintable() and "  " not in text:  # nearly all are: a list has 1,000,000 of them
-        return text.strip()[:chars_max].rstrip()
+        text = text.strip()
+        return text if len(text) <= chars_max else text[:chars_max].rstrip()
     return " ".join(_UNWANTED.sub(" ", text).split())[:chars_max].rstrip()

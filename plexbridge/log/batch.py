@@ -29,12 +29,11 @@ class End(NamedTuple):
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """One append on its way: its events, encoded where a mistake still hits the one who made it."""
 
     future: "asyncio.Future[Durable]"
-    events: tuple[NewEvent, ...]
+    events: Sequence[NewEvent]
     data: list[bytes]
     fields: list[bytes]
 
@@ -45,9 +44,12 @@ class Append:
         Raises:
             TypeError, NotCanonical: a payload or a name cannot be stored; nothing was queued.
         """
-        data = [encode(event.payload) for event in events]
-        fields = [canonical_of(event, text) for event, text in zip(events, data, strict=True)]
-        assert all(len(event.id) == ID_BYTES for event in events), "an id has 16 bytes"
+        data, fields = [], []
+        for event in events:
+            assert len(event.id) == ID_BYTES, "an id has 16 bytes"
+            text = encode(event.payload)
+            data.append(text)
+            fields.append(canonical_of(event, text))
         return cls(future, tuple(events), data, fields)
 
     @property

@@ -30,6 +30,9 @@ BUSY_TIMEOUT_MS = 5_000
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
 """The write-ahead log is cut back to this after a checkpoint."""
 
+WRITER_CACHE_KIB = 8 * 1024
+"""Page cache of the writer: the ends of some thousand streams, so that appending never reads."""
+
 STATEMENT_CACHE = 128
 """Prepared statements kept per connection; the writer uses about 20."""
 
@@ -138,6 +141,7 @@ def open_writer(path: Path, durability: Durability = "full") -> SqliteConnection
             "temp_store=MEMORY",
             f"journal_size_limit={WAL_LIMIT_BYTES}",
             "wal_autocheckpoint=0",
+            f"cache_size=-{WRITER_CACHE_KIB}",
         ):
             connection.execute(f"PRAGMA {pragma}")
     except StorageFailed as failed:

@@ -22,15 +22,16 @@ MAX_VERSIONS = 20_000
 CHECKPOINT_ROWS = 16_384
 """Rows after which the write-ahead log is copied into the database even in a busy hour."""
 
-LARGEST_INSERT_ROWS = 64
-"""Rows per statement at most. One statement lets go of the interpreter once, not once per row."""
+INSERT_ROWS = (128, 64, 32, 16, 8, 4, 2, 1)
+"""Rows per statement. A statement lets go of the interpreter once, whatever its number of rows,
+and each time it does the loop may keep the interpreter for a while."""
 
 T = TypeVar("T")
 
 _ONE_ROW = f"({', '.join('?' * len(Recorded._fields))})"
 _INSERTS = {
     size: f"INSERT INTO events({rows.COLUMNS}) VALUES {', '.join([_ONE_ROW] * size)}"
-    for size in (LARGEST_INSERT_ROWS, 16, 4, 1)
+    for size in INSERT_ROWS
 }
 
 

@@ -20,16 +20,20 @@ from events.ids import UnixMicros
 from plexbridge.log.driver import SQLITE_VERSION
 from plexbridge.log.sqlite import SqliteLog
 from plexbridge.log.verify import verify_chain
+from plexbridge.log.worker import SWITCH_INTERVAL_S
 
 WAITING = (1, 16, 128, 256)
 SECONDS = 3.0
+EVENTS_PER_STREAM = 60
+"""Then the asker goes on with a new session: ten minutes of watching at one event per 10 s."""
+MANY = 1_000_000
 START_US = 1_700_000_000_000_000
 
 
-def an_event(asker: int, ver: int, serial: int) -> NewEvent:
+def an_event(session: int, ver: int, serial: int) -> NewEvent:
     """What an active session records every ten seconds."""
     return NewEvent(
-        stream=f"session-01JAVWXYZ0{asker:016d}",
+        stream=f"session-01JAVWXYZ0{session:016d}",
         ver=ver,
         type="activity",
         schema=1,
@@ -38,14 +42,14 @@ def an_event(asker: int, ver: int, serial: int) -> NewEvent:
         machine="3f6b9c2d41e7",
         at=UnixMicros(START_US + serial),
         id=serial.to_bytes(8, "big") + b"\x7f" * 8,
-        corr=asker.to_bytes(8, "big") + b"\x01" * 8,
+        corr=session.to_bytes(8, "big") + b"\x01" * 8,
         cause=(serial - 1).to_bytes(8, "big") + b"\x7f" * 8,
         actor="bridge",
         node="local",
         fence=0,
         payload={
             "channel": "bbc-one-hd",
-            "tuner": asker % 4,
+            "tuner": session % 4,
             "bytes_sent": 123_456_789 + serial * 1316,
             "bytes_since": 10_485_760,
             "bitrate": 8_388_608,
@@ -59,11 +63,13 @@ def an_event(asker: int, ver: int, serial: int) -> NewEvent:
 async def ask(log: SqliteLog, asker: int, until: float, serials: list[int]) -> list[float]:
     """Append and wait, over and over; the waits in seconds."""
     waits: list[float] = []
-    ver = 0
+    stream, ver = asker, 0
     while (begun := time.perf_counter()) < until:
-        ver += 1
         serials[0] += 1
-        await log.append([an_event(asker, ver, serials[0])])
+        if ver == EVENTS_PER_STREAM:
+            stream, ver = MANY + serials[0], 0
+        ver += 1
+        await log.append([an_event(stream, ver, serials[0])])
         waits.append(time.perf_counter() - begun)
     return waits
 
@@ -97,6 +103,7 @@ def fsync_ms(directory: Path) -> tuple[float, float]:
 
 def main() -> None:
     """Print the table and the speed of verifying what it wrote."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     where = sys.argv[1] if len(sys.argv) > 1 else None
     with tempfile.TemporaryDirectory(dir=where) as name:
         path = Path(name) / "plexbridge.db"

@@ -303,6 +303,7 @@ def test_no_shuffled_playlist_makes_the_parser_fail(lines: list[str]) -> None:
         b"one\ntwo \xc3\xbc\n",
         b"\xef\xbb\xbfone\r\ntwo \xc3\xbc\r\n",
         b"one\rtwo \xfc",
+        b"one\rtwo \xfc\n",
         "one\ntwo ü".encode("utf-16"),
         "one\r\ntwo ü".encode("utf-32"),
         gzip.compress("one\ntwo ü".encode()),
@@ -319,6 +320,11 @@ def test_a_line_in_another_encoding_does_not_spoil_the_others() -> None:
     """Lists are glued together: each line is UTF-8 where it can be, Windows-1252 where not."""
     assert list(decode("ü €\n".encode() + "ü €\n".encode("cp1252"))) == ["ü €", "ü €"]
     assert list(decode(b"\x81")) == ["\x81"]
+
+
+def test_a_long_list_with_lone_carriage_returns_is_not_one_line() -> None:
+    """However far the first line feed is."""
+    assert len(list(decode(b"#EXTM3U\r" * 100_000))) == 100_000
 
 
 def test_a_line_without_end_is_cut() -> None:

@@ -211,7 +211,6 @@ class TestForms:
             ("FRIENDLY_NAME", " Küche ", "friendly_name", "Küche"),
             ("PLEXBRIDGE_HOST", "::", "host", "::"),
             ("PLEXBRIDGE_LOG_LEVEL", "DEBUG", "log_level", "debug"),
-            ("PLEXBRIDGE_GUIDE", "https://g/x.xml", "guide", "https://g/x.xml"),
         ],
     )
     def test_a_value_is_brought_to_one_spelling(

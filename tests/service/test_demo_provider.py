@@ -7,12 +7,14 @@ import socket
 import struct
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib import resources
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import pytest
+import uvloop
 
 from events.ids import UnixMicros
 from plexbridge.clock import Clock, ManualClock, SteadyClock
@@ -33,6 +35,17 @@ def quiet_asyncio(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert [record for record in caplog.get_records("call") if record.name == "asyncio"] == []
 
 
+@pytest.fixture(autouse=True)
+async def opened() -> AsyncIterator[None]:
+    """No test leaves a player's socket behind, failed or not."""
+    yield
+    while Player.opened:
+        writer = Player.opened.pop().writer
+        writer.transport.abort()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
 @asynccontextmanager
 async def serving(clock: Clock | None = None) -> AsyncIterator[DemoProvider]:
     provider = DemoProvider(clock or SteadyClock())
@@ -46,8 +59,11 @@ async def serving(clock: Clock | None = None) -> AsyncIterator[DemoProvider]:
 class Player:
     """A raw HTTP client: one request, then the answer's head, then bytes as they come."""
 
+    opened: ClassVar[list["Player"]] = []
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
+        self.opened.append(self)
 
     async def head(self) -> tuple[int, dict[str, str]]:
         text = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), DEADLINE_S)).decode()
@@ -294,12 +310,30 @@ async def test_a_reader_who_stopped_reading_is_dropped(monkeypatch: pytest.Monke
         assert not reading.done()
         await reader.close()
         await reading
-        sleeper.writer.transport.abort()
 
 
 async def drained(player: Player) -> None:
     while await asyncio.wait_for(player.reader.read(65_536), DEADLINE_S):
         pass
+
+
+def test_it_serves_in_uvloop_too() -> None:
+    """The bridge runs on uvloop, whose transports are a family of their own."""
+
+    async def scenario() -> None:
+        async with serving() as provider:
+            player = await asked(provider, "/live/4.ts")
+            assert (await player.head())[0] == 200
+            assert pids(await player.read(3 * 188)) == [0, 0x1000, 0x100]
+            assert provider.open_connections == 1
+            await player.close()
+            await until(lambda: provider.open_connections == 0)
+            assert "#EXTM3U" in await fetched(provider, "/playlist.m3u")
+            for left_open in Player.opened:
+                await left_open.close()
+            Player.opened.clear()
+
+    uvloop.run(scenario())
 
 
 async def test_closing_ends_every_connection() -> None:

@@ -35,6 +35,7 @@ from plexbridge.outbound import (
     OutboundFailed,
     OutboundPolicy,
 )
+from plexbridge.reachable import Address
 
 LOOPBACK = OutboundPolicy((ip_network("127.0.0.0/8"),))
 PLAYLIST = b'#EXTM3U\n#EXTINF:-1 tvg-id="a",A\nhttp://h/live/USER/PASS/1.ts\n'
@@ -50,6 +51,7 @@ class Server:
     heads: list[str] = field(default_factory=list)
     open_now: int = 0
     open_at_most: int = 0
+    waits_for_close: bool = False
     hold: Callable[[], Awaitable[None]] | None = None
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
@@ -63,6 +65,8 @@ class Server:
             self.heads.append(head)
             writer.write(self.answers.get(head.split()[1], b"HTTP/1.1 404 No\r\n\r\n"))
             await writer.drain()
+            if self.waits_for_close:
+                await reader.read()
             if self.hold is not None:
                 await self.hold()
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -205,6 +209,29 @@ async def test_a_redirect_is_checked_like_the_first_address(server: Server) -> N
     assert len(server.heads) == 1
 
 
+class OneHostIsPublic(OutboundPolicy):
+    """A map of the world with the internet at 127.0.0.1 and a home at 127.0.0.2."""
+
+    def is_public(self, address: Address) -> bool:
+        return address == ip_address("127.0.0.1")
+
+
+@pytest.mark.parametrize("hops", [1, 2])
+async def test_a_redirect_from_a_public_host_ends_at_the_door_of_the_house(
+    server: Server, hops: int
+) -> None:
+    """Straight or by way of another public host, though the network is named."""
+    listener = await asyncio.start_server(server.serve, "127.0.0.2", server.port)
+    home = server.url("/home", "127.0.0.2")
+    server.answers |= {"/1": redirect(home), "/2": redirect("/1"), "/home": ok(b"")}
+    policy = OneHostIsPublic(LOOPBACK.allow)
+    assert (await failure(server.url(f"/{hops}"), policy)).kind == "forbidden"
+    assert len(server.heads) == hops
+    async with outbound(policy) as client, await client.get(home, {}) as response:
+        assert response.status == 200, "asked for by name it may be reached"
+    listener.close()
+
+
 # Requests
 
 
@@ -215,6 +242,7 @@ async def test_redirects_are_followed_one_connection_at_a_time(server: Server) -
         "/2": redirect(server.url("/3?t=a%2Fb~"), 307),
         "/3?t=a%2Fb~": ok(b"body"),
     }
+    server.waits_for_close = True
     async with outbound() as client, await client.get(server.url("/1"), {}) as response:
         assert await response.read() == b"body"
     assert server.open_at_most == 1
@@ -453,6 +481,8 @@ async def test_a_lineup_outlives_the_process(tmp_path: Path) -> None:
         b"http://h/2|User-Agent=x\n" + PLAYLIST.replace(b"1.ts", b"9.ts")
     )
     store = LineupStore(tmp_path / "lineup.db")
+    assert await store.load() == Lineup.EMPTY
+    (tmp_path / "lineup.db").touch(0o644)
     assert await store.load() == Lineup.EMPTY
     lineup, _ = await load(str(path))
     for _ in range(2):

@@ -1,0 +1,116 @@
+"""`plexbridge serve`: from settings to exit code.
+
+Whatever keeps the bridge from serving is one line on stderr that names the thing and what to do.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+from plexbridge.bridge import Bridge, Grounds
+from plexbridge.data_dir import LOG_FILE, DataDirUnusable, prepare_data_dir
+from plexbridge.installation import SecretsUnusable, load_installation
+from plexbridge.lineup.errors import LineupError
+from plexbridge.log.driver import version_warning
+from plexbridge.log.errors import CannotOpen, LogLocked
+from plexbridge.log.sqlite import SqliteLog
+from plexbridge.logs import configure
+from plexbridge.server.listener import ListenFailed, open_listener
+from plexbridge.server.serve import Server, build_config
+from plexbridge.settings import Settings
+from plexbridge.version import __version__
+from plexbridge.web.application import build_app
+
+if sys.platform == "win32":
+    _new_event_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+else:
+    import uvloop
+
+    _new_event_loop = uvloop.new_event_loop
+
+_log = structlog.get_logger(__name__)
+
+EXIT_OK: Final = 0
+EXIT_CANNOT_OPEN: Final = 3
+
+CannotStart = (
+    DataDirUnusable,
+    SecretsUnusable,
+    LogLocked,
+    CannotOpen,
+    LineupError,
+    ListenFailed,
+)
+"""What the world may hold against a start; anything else is our bug and shows its traceback."""
+
+
+def serve(settings: Settings, *, demo: bool) -> int:
+    """Serve until a signal. Returns the process's exit code."""
+    configure(settings.log_level, settings.log_format)
+    try:
+        prepare_data_dir(settings.data_dir)
+        installation = load_installation(settings.data_dir, os.urandom)
+        log = SqliteLog(settings.data_dir / LOG_FILE)
+        warning = version_warning()
+        if warning is not None:
+            _log.warning(warning)
+        with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+            return runner.run(_serve(Grounds(settings, log, installation), demo))
+    except CannotStart as refusal:
+        print(f"plexbridge: {refusal}", file=sys.stderr)
+        return EXIT_CANNOT_OPEN
+
+
+async def _serve(grounds: Grounds, demo: bool) -> int:
+    bridge = Bridge(grounds, demo=demo)
+    try:
+        await bridge.start()
+        listener = open_listener(grounds.settings.host, grounds.settings.port)
+        server = Server(
+            build_config(build_app(bridge), version=__version__), on_draining=bridge.drain
+        )
+        _tell_addresses(bridge, listener)
+        await server.serve([listener])
+    finally:
+        bridge.drain()
+        await bridge.close()
+    return EXIT_OK
+
+
+def _tell_addresses(bridge: Bridge, listener: socket.socket) -> None:
+    """The few addresses a person needs, on stdout."""
+    port = listener.getsockname()[1]
+    here = f"http://127.0.0.1:{port}"
+    home = bridge.settings.base_url or f"http://{_address_of_this_machine()}:{port}"
+    lineup = bridge.lineup
+    lines = [
+        f"PlexBridge {__version__} serves {len(lineup)} channels on {bridge.settings.tuner_count} "
+        f"tuners; data in {bridge.settings.data_dir}",
+        f"  page           {here}/",
+        f"  tuner address  {home}   (Plex: Settings, Live TV & DVR, enter it by hand)",
+    ]
+    if lineup.channels:
+        first = lineup.channels[0]
+        url = f"{home}/auto/v{first.guide_number}"
+        lines.append(f"  try it         ffplay {url}   ({first.guide_name})")
+    else:
+        lines.append("  no channels yet: start with --playlist URL or FILE, or with --demo")
+    if bridge.lineup_problem:
+        lines.append(f"  note           serving the stored lineup: {bridge.lineup_problem}")
+    print("\n".join(lines), flush=True)
+
+
+def _address_of_this_machine() -> str:
+    """The address that the default route would use; nothing is sent to learn it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        address: Any = probe.getsockname()[0]
+        return str(address)
