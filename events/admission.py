@@ -7,12 +7,16 @@ ended for one who comes.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from events.commands import Tune
 from events.ids import SessionId, SourceId, TunerNumber, UnixMicros
 from events.limits import HOLDERS_NAMED
+from events.machine import CONNECTING
+from events.reasons import maintained
 from events.refusals import (
     AllTunersInUse,
+    ChannelElsewhere,
     Holder,
     Refused,
     SourceFull,
@@ -21,6 +25,9 @@ from events.refusals import (
     UnknownTuner,
 )
 from events.world import Lease, Session, World
+
+HANDED_OVER: Final = "client_disconnect"
+"""The reason a session ends for that hands over; the detail says `superseded`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +78,10 @@ class _Room:
         free = (TunerNumber(n) for n in range(self.world.policy.tuners) if n not in taken)
         return next(free, None)
 
-    def source(self, sources: Iterable[tuple[SourceId, int]]) -> tuple[SourceId, int] | None:
-        for source, allowed in sources:
-            in_use = sum(lease.source == source for lease in self.leases())
-            if allowed == 0 or in_use < allowed:
-                return source, allowed
-        return None
+    def missing(self, source: SourceId, allowed: int) -> int:
+        """How many connections of the source have to go before there is one more."""
+        in_use = sum(lease.source == source for lease in self.leases())
+        return max(0, in_use + 1 - allowed) if allowed else 0
 
 
 def admit(tune: Tune, world: World) -> Admission:
@@ -94,16 +99,20 @@ def admit(tune: Tune, world: World) -> Admission:
                 refusal=TooManySessions(
                     allowed=policy.max_sessions,
                     waited_ms=waited_ms,
-                    holders=holders(world.leases.values(), tune.at),
+                    holders=holders(_held(world), tune.at),
                 )
             )
         leaver = older
 
     shared = world.leases.get(tune.channel.id)
-    if shared is not None:
-        if tune.tuner is not None and tune.tuner != shared.tuner:
-            return _elsewhere(tune, world)
+    if shared is not None and tune.tuner in (None, shared.tuner):
         return Join(lease=shared, hand_over=leaver)
+    if shared is not None and shared.empty_since is None:
+        assert tune.tuner is not None, "a channel that is relayed is shared, unless elsewhere"
+        refusal = ChannelElsewhere(
+            shared.channel, on=shared.tuner, asked=tune.tuner, holders=holders([shared], tune.at)
+        )
+        return NotNow(refusal=refusal, worth_waiting=False)
     return _allocate(tune, world, leaver, older, waited_ms)
 
 
@@ -114,56 +123,78 @@ def _allocate(
     # Lingering relays go before any viewer does; a leaver goes in any case.
     leavers = (leaver,) if leaver or not _alone(older, world) else (None, older)
     for hand_over in leavers:
-        for given_up in _sacrifices(world):
-            room = _Room(world, given_up + _alone(hand_over, world))
-            tuner, source = room.tuner(tune.tuner), room.source(tune.channel.sources)
-            if tuner is not None and source is not None:
-                return Grant(
-                    tuner=tuner,
-                    source=source[0],
-                    allowed=source[1],
-                    give_up=given_up,
-                    hand_over=hand_over,
-                )
+        grants = [
+            grant
+            for source, allowed in tune.channel.sources
+            if (grant := _grant(tune, world, source, allowed, hand_over)) is not None
+        ]
+        if grants:  # of equal sacrifices, the preferred source
+            return min(grants, key=lambda grant: len(grant.give_up))
     return NotNow(refusal=_refusal(tune, world, waited_ms))
 
 
-def _sacrifices(world: World) -> Iterable[tuple[Lease, ...]]:
-    """Sets of lingering leases to give up, the smallest first, the longest empty first.
-
-    At most two are ever needed: one for the tuner, one for the source connection.
-    """
-    lingering = sorted(
-        (lease for lease in world.leases.values() if lease.empty_since is not None),
-        key=lambda lease: (lease.empty_since or 0, lease.tuner),
+def _grant(
+    tune: Tune, world: World, source: SourceId, allowed: int, hand_over: Session | None
+) -> Grant | None:
+    """What it takes to read from this source; None where viewers who stay are in the way."""
+    leaving = _alone(hand_over, world)
+    lingering = _lingering(world)
+    give_up = [x for x in lingering if x.tuner == tune.tuner or x.channel == tune.channel.id]
+    missing = _Room(world, (*leaving, *give_up)).missing(source, allowed)
+    of_source = [lease for lease in lingering if lease.source == source and lease not in give_up]
+    give_up += of_source[:missing]
+    if _Room(world, (*leaving, *give_up)).tuner(tune.tuner) is None:
+        give_up += [lease for lease in lingering if lease not in give_up][:1]
+    room = _Room(world, (*leaving, *give_up))
+    tuner = room.tuner(tune.tuner)
+    if tuner is None or room.missing(source, allowed):
+        return None
+    return Grant(
+        tuner=tuner, source=source, allowed=allowed, give_up=tuple(give_up), hand_over=hand_over
     )
-    yield ()
-    for lease in lingering:
-        yield (lease,)
-    for tuner_lease in lingering:
-        for source_lease in lingering:
-            if tuner_lease is not source_lease:
-                yield (tuner_lease, source_lease)
+
+
+def _held(world: World) -> list[Lease]:
+    return [lease for lease in world.leases.values() if lease.empty_since is None]
+
+
+def _lingering(world: World) -> list[Lease]:
+    """Leases that hold nothing against anyone, the longest empty first."""
+    lingering = [lease for lease in world.leases.values() if lease.empty_since is not None]
+    return sorted(lingering, key=lambda lease: (lease.empty_since or 0, lease.tuner))
 
 
 def handing_over(tune: Tune, world: World) -> Session | None:
     """The older session of the viewer who asks, where it is certain to be the same viewer.
 
     Certain is: the client sent an identifier and another session has it; or it is a single-viewer
-    player with exactly one other session from its address, of the same player.
+    player with exactly one other session from its address, of the same player. Where the policy
+    would keep a session over its client's leaving, there is nothing to hand over.
     """
+    older = _older(tune, world)
+    if older is None or older.state == CONNECTING:
+        return older
+    return None if maintained(HANDED_OVER, world.policy) else older
+
+
+def _older(tune: Tune, world: World) -> Session | None:
     client = tune.client
     if client.identified:
         same = [s for s in world.sessions.values() if s.client_key == client.key]
         others = [s for s in same if s.channel != tune.channel.id]
         return others[0] if len(others) == 1 else None
-    if not client.single_viewer:
+    only = alone_at_its_address(tune, world)
+    if only is None or only.channel == tune.channel.id:
         return None
-    neighbours = [s for s in world.sessions.values() if s.address == client.address]
-    if len(neighbours) != 1 or neighbours[0].channel == tune.channel.id:
+    return only if only.user_agent == client.user_agent else None
+
+
+def alone_at_its_address(tune: Tune, world: World) -> Session | None:
+    """The one session from the address of a single-viewer player that asks, of such a player."""
+    if not tune.client.single_viewer:
         return None
-    only = neighbours[0]
-    return only if only.single_viewer and only.user_agent == client.user_agent else None
+    neighbours = [s for s in world.sessions.values() if s.address == tune.client.address]
+    return neighbours[0] if len(neighbours) == 1 and neighbours[0].single_viewer else None
 
 
 def _alone(session: Session | None, world: World) -> tuple[Lease, ...]:
@@ -174,26 +205,19 @@ def _alone(session: Session | None, world: World) -> tuple[Lease, ...]:
     return (lease,) if lease.sessions == [session.id] else ()
 
 
-def _elsewhere(tune: Tune, world: World) -> NotNow:
-    assert tune.tuner is not None
-    on_it = [lease for lease in world.leases.values() if lease.tuner == tune.tuner]
-    return NotNow(refusal=TunerInUse(tune.tuner, holders(on_it, tune.at)), worth_waiting=False)
-
-
 def _refusal(tune: Tune, world: World, waited_ms: int) -> Refused:
+    """What viewers who stay hold of what was asked for."""
     policy = world.policy
-    room = _Room(world, ())
+    room = _Room(world, tuple(_lingering(world)))
     if tune.tuner is not None and room.tuner(tune.tuner) is None:
-        on_it = [lease for lease in world.leases.values() if lease.tuner == tune.tuner]
+        on_it = [lease for lease in room.leases() if lease.tuner == tune.tuner]
         return TunerInUse(tune.tuner, holders(on_it, tune.at))
     if room.tuner(None) is None:
         return AllTunersInUse(
-            tuners=policy.tuners,
-            waited_ms=waited_ms,
-            holders=holders(world.leases.values(), tune.at),
+            tuners=policy.tuners, waited_ms=waited_ms, holders=holders(room.leases(), tune.at)
         )
     source, allowed = tune.channel.sources[0]
-    on_source = [lease for lease in world.leases.values() if lease.source == source]
+    on_source = [lease for lease in room.leases() if lease.source == source]
     return SourceFull(
         source, allowed=allowed, waited_ms=waited_ms, holders=holders(on_source, tune.at)
     )

@@ -33,6 +33,15 @@ class ClientRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a session's client has accepted so far, over all its connections."""
+
+    bytes: int
+    accepted_at: UnixMicros
+    """When it last accepted a programme byte; the connect while it has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tune:
     """A player asks for a channel."""
 
@@ -49,6 +58,8 @@ class Tune:
     """`/tuner{n}`: only this one will do."""
     refusal_id: str
     """The id the refusal gets, should it be refused."""
+    progress: tuple[tuple[SessionId, Progress], ...] = ()
+    """Of sessions that may hand over to this one; what is recorded counts for any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +70,6 @@ class TuneUnknown:
     asked: str
     client: ClientRef
     refusal_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """What a client's socket has accepted so far."""
-
-    bytes: int
-    accepted_at: UnixMicros
-    """When it last accepted a programme byte; the connect while it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,17 @@ def deadline(session: Session, policy: Policy, progress: Progress | None = None)
     )
 
 
+def overdue(
+    session: Session, policy: Policy, progress: Progress, waiting: bool, now: UnixMicros
+) -> bool:
+    """Whether a session's deadline has passed, with what is seen of it now."""
+    if session.state == CONNECTING and progress.bytes > session.bytes:
+        return False  # it has its first byte, which is about to be told
+    if session.state == ACTIVE and not waiting:
+        return False  # there was nothing that its client could have accepted
+    return now >= deadline(session, policy, progress).at
+
+
 def linger_over_at(lease: Lease, policy: Policy) -> UnixMicros:
     """When a relay without sessions is to be returned."""
     assert lease.empty_since is not None, "only an empty relay lingers"
@@ -78,9 +89,7 @@ def due(world: World, observe: Observe, now: UnixMicros) -> Iterator[Command]:
         if now < deadline(session, world.policy).at:
             continue  # not due even without anything accepted since
         seen = observe(session)
-        if session.state == ACTIVE and not seen.waiting:
-            continue
-        if now >= deadline(session, world.policy, seen.progress).at:
+        if overdue(session, world.policy, seen.progress, seen.waiting, now):
             yield Expire(
                 at=now,
                 session=session.id,

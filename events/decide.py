@@ -27,7 +27,7 @@ from events.commands import (
     UpstreamLost,
     UpstreamOpened,
 )
-from events.deadlines import deadline, linger_over_at
+from events.deadlines import deadline, linger_over_at, overdue
 from events.decision import Decision
 from events.ids import SessionId
 from events.lifecycle import note, recover, shut_down, started
@@ -78,7 +78,8 @@ def _disconnect(command: Disconnect, world: World) -> Decision:
         detail=command.detail,
         progress=command.progress,
     )
-    return Decision(drafts=(end, *releases_after([end], world, command.at, lingers=True)))
+    by_player = command.connection is not None
+    return Decision(drafts=(end, *releases_after([end], world, command.at, lingers=by_player)))
 
 
 def _stop(command: Stop, world: World) -> Decision:
@@ -98,9 +99,9 @@ def _expire(command: Expire, world: World) -> Decision:
     session = world.sessions.get(command.session)
     if session is None:
         return Decision()
-    due = deadline(session, world.policy, command.progress)
-    if command.at < due.at or (session.state == ACTIVE and not command.waiting):
+    if not overdue(session, world.policy, command.progress, command.waiting, command.at):
         return Decision()  # bytes were accepted since it was looked at
+    due = deadline(session, world.policy, command.progress)
     if session.state == CONNECTING:
         opened = world.lease_of(session).upstream not in (CONNECTING_UPSTREAM, LOST_UPSTREAM)
         detail = "upstream_no_data" if opened else "upstream_no_answer"

@@ -81,6 +81,7 @@ def _everything_ends(
 
 
 def note(command: Note, world: World) -> Decision:
+    assert not command.stream.startswith(("session-", "channel-")), "sessions depend on these"
     draft = Draft(
         stream=command.stream, type=command.type, at=command.at, payload=dict(command.payload)
     )

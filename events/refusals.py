@@ -53,6 +53,17 @@ class TunerInUse(Refused):
         super().__init__(f"tuner {tuner} is on another channel", holders)
 
 
+class ChannelElsewhere(Refused):
+    """One tuner was asked for, and the channel is watched on another: it has only one relay."""
+
+    rule = "tuner_in_use"
+
+    def __init__(
+        self, channel: ChannelId, *, on: TunerNumber, asked: TunerNumber, holders: Sequence[Holder]
+    ) -> None:
+        super().__init__(f"channel {channel} is on tuner {on} already, not on {asked}", holders)
+
+
 class AllTunersInUse(Refused):
     """Every tuner is leased, and nobody let go of one within the wait."""
 

@@ -38,7 +38,7 @@ def releases_after(
         for index, draft in enumerate(drafts)
         if draft.dst == ENDED
     }
-    touched = {session.channel: session for name in ended if (session := world.sessions.get(name))}
+    touched = dict.fromkeys(world.sessions[name].channel for name in ended)
     leases = [world.leases[channel] for channel in touched]
     if lease is not None and lease not in leases:
         leases.append(lease)
@@ -46,7 +46,7 @@ def releases_after(
     for one in leases:
         if any(name not in ended for name in one.sessions):
             continue
-        well = one.upstream != LOST_UPSTREAM and not world.stopping
+        well = one.upstream != LOST_UPSTREAM
         if lingers and well and world.policy.linger_ms > 0:
             continue
         last = ended[one.sessions[-1]] if one.sessions else 0

@@ -1,6 +1,6 @@
 """What can happen to one session: each rule drafts one event, guarded by the machine."""
 
-from typing import Any
+from typing import Any, Final
 
 from events.commands import Progress
 from events.envelope import Draft
@@ -13,7 +13,6 @@ from events.machine import (
     ERROR,
     MACHINE_ID,
     RECLAIM,
-    RECOVERING,
     Guard,
     step,
 )
@@ -21,7 +20,8 @@ from events.policy import Policy
 from events.reasons import ReasonClass, classify, maintained
 from events.world import Session
 
-RESTARTED = "restart_error"
+RESTARTED: Final = "restart_error"
+"""A reconnect attempt failed: it counts against `recovery_attempts`."""
 
 
 def accepted(
@@ -31,7 +31,7 @@ def accepted(
 
     None where nothing is to be recorded.
     """
-    if progress.accepted_at <= session.accepted_at and progress.bytes <= session.bytes:
+    if progress.bytes <= session.bytes or session.connection is None:
         return None
     if session.state == ACTIVE and at - session.recorded_at < policy.activity_record_ms * 1_000:
         return None
@@ -70,9 +70,8 @@ def failed(
     """An upstream's trouble, or a first byte that did not come (`error`)."""
     kept = session.state != CONNECTING and maintained(reason, policy)
     payload = _end(session, policy, reason, detail, progress, kept)
-    payload["attempts"] = session.attempts
-    if session.state == RECOVERING and reason == RESTARTED:
-        payload["attempts"] += 1
+    heard = progress is not None and progress.bytes > session.bytes
+    payload["attempts"] = (0 if heard else session.attempts) + (reason == RESTARTED)
     return _draft(session, ERROR, at, Guard(maintained=kept), payload, because)
 
 

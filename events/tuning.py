@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from events.admission import Grant, Join, NotNow, admit
+from events.admission import HANDED_OVER, Grant, Join, NotNow, admit, alone_at_its_address
 from events.commands import ChannelRef, ClientRef, Tune, TuneUnknown
 from events.decision import Decision
 from events.envelope import Draft, Payload
@@ -16,8 +16,10 @@ from events.world import Lease, Session, World, refusal_key
 
 
 def tune(command: Tune, world: World) -> Decision:
+    waited_ms = (command.at - command.asked_at) // 1_000
     if world.stopping:
-        return Decision(refusal=ShuttingDown())
+        stopping = ShuttingDown()
+        return Decision(drafts=_refused(command, stopping, world, waited_ms), refusal=stopping)
     own = _own_recovering(command, world)
     if own is not None:
         return Decision(
@@ -26,7 +28,6 @@ def tune(command: Tune, world: World) -> Decision:
 
     answer = admit(command, world)
     if isinstance(answer, NotNow):
-        waited_ms = (command.at - command.asked_at) // 1_000
         if answer.worth_waiting and waited_ms < world.policy.admission_wait_ms:
             return Decision(wait=True)
         drafts = _refused(command, answer.refusal, world, waited_ms)
@@ -34,7 +35,7 @@ def tune(command: Tune, world: World) -> Decision:
 
     begin: list[Draft] = []
     if answer.hand_over is not None:
-        begin += _handed_over(answer.hand_over, world, command.at)
+        begin += _handed_over(answer.hand_over, command, world)
     if isinstance(answer, Join):
         begin.append(_connect(command, "new", answer.lease))
         return Decision(drafts=tuple(begin), granted=command.session)
@@ -46,15 +47,26 @@ def tune(command: Tune, world: World) -> Decision:
 
 
 def _own_recovering(tune: Tune, world: World) -> Session | None:
-    """The session this client left in trouble on this channel; nobody else can take it."""
-    mine = (
+    """The session this client left in trouble on this channel; nobody else can take it.
+
+    One that has no connection is anybody's with the same key. One that has is taken over only
+    where it is certain to be the same viewer: a media server reads for several under one key.
+    """
+    mine = [
         session
         for session in world.sessions.values()
         if session.state == RECOVERING
         and session.channel == tune.channel.id
         and session.client_key == tune.client.key
-    )
-    return next(mine, None)
+        and tune.tuner in (None, world.lease_of(session).tuner)
+    ]
+    left = next((session for session in mine if session.connection is None), None)
+    if left is not None:
+        return left
+    if tune.client.identified:
+        return next(iter(mine), None)
+    only = alone_at_its_address(tune, world)
+    return only if only in mine else None
 
 
 def _connect(
@@ -103,15 +115,20 @@ def _lease(tune: Tune, grant: Grant, world: World, before: tuple[Draft, ...]) ->
     )
 
 
-def _handed_over(older: Session, world: World, at: UnixMicros) -> list[Draft]:
+def _handed_over(older: Session, tune: Tune, world: World) -> list[Draft]:
     """The older session of the same viewer ends; its tuner goes with it if nobody shares it."""
     end = ended_by_client(
-        older, world.policy, at=at, reason="client_disconnect", detail="superseded", progress=None
+        older,
+        world.policy,
+        at=tune.at,
+        reason=HANDED_OVER,
+        detail="superseded",
+        progress=dict(tune.progress).get(older.id),
     )
     lease = world.lease_of(older)
     if lease.sessions != [older.id]:
         return [end]
-    return [end, release(lease, at, why="given_up", because=0)]
+    return [end, release(lease, tune.at, why="given_up", because=0)]
 
 
 def _refused(tune: Tune, refusal: Refused, world: World, waited_ms: int) -> tuple[Draft, ...]:

@@ -56,7 +56,8 @@ class Session:
     user_agent: str
     identified: bool
     single_viewer: bool
-    connection: ConnectionId
+    connection: ConnectionId | None
+    """None since a maintained `disconnect`, until its client comes back."""
     started_at: UnixMicros
     connected_at: UnixMicros
     """The last `connect`; the first byte is waited for from here."""
@@ -169,6 +170,8 @@ def _end(world: World, fact: Fact) -> None:
     session.recorded_at = fact.at
     session.attempts = data.get("attempts", session.attempts)
     if session.state != ENDED:
+        if fact.type == DISCONNECT:
+            session.connection = None
         return
     lease = world.lease_of(session)
     lease.sessions.remove(session.id)

@@ -183,7 +183,12 @@ class Bridge:
             gauges=self.gauges.sample,
         )
         streams = Streams(
-            self.door, self.effects, clock=self.clock, ids=self._ids, source_limits={}
+            self.door,
+            self.effects,
+            clock=self.clock,
+            ids=self._ids,
+            source_limits={},
+            progress=self.viewers.all_progress,
         )
         self.tuner = Tuner(
             device=Device(

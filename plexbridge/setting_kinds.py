@@ -235,7 +235,6 @@ def _read_admin_key(value: object) -> str:
 NETWORKS = Listed(
     _read_network, "networks such as `192.168.0.0/16` or `fd00::/8`, separated by spaces", r"[\s,]+"
 )
-LOCATION = Form("an `http://` or `https://` URL or a file", _read_location)
 LOCATIONS = Listed(_read_location, "`http://` or `https://` URLs or files, separated by whitespace")
 ADDRESS = Form("an IP address: `0.0.0.0` all of IPv4, `::` all of IPv6 as well", _read_address)
 DIRECTORY = Form("a directory; it is created if need be", _read_directory)

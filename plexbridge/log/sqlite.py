@@ -41,6 +41,7 @@ class SqliteLog:
         durability: Durability = "full",
         open_writer: OpenWriter = driver.open_writer,
         prepare: Callable[[Path], None] = schema.prepare,
+        checkpoint_after_s: float = CHECKPOINT_AFTER_S,
     ) -> None:
         """Open or create the log at `path` for writing. Blocks: call it before the loop serves.
 
@@ -63,6 +64,7 @@ class SqliteLog:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting_events = 0
         self._overflowed = False
+        self._checkpoint_after_s = checkpoint_after_s
         self._checkpoint_timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._worker = Worker(writer, self._report)
@@ -145,7 +147,7 @@ class SqliteLog:
         loop = self._running_loop()
         self._waiting_events -= settled_events
         if self._checkpoint_timer is None and not self._closing:
-            self._checkpoint_timer = loop.call_later(CHECKPOINT_AFTER_S, self._checkpoint)
+            self._checkpoint_timer = loop.call_later(self._checkpoint_after_s, self._checkpoint)
         self._audience.tell(loop, rows, answers)
 
     def _checkpoint(self) -> None:

@@ -5,7 +5,7 @@ The watcher for the player's loss is armed before the first `await`.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 from typing import TypeVar
@@ -43,13 +43,16 @@ class Streams:
         clock: Clock,
         ids: Ids,
         source_limits: Mapping[str, int],
+        progress: Callable[[], tuple[tuple[SessionId, Progress], ...]],
     ) -> None:
-        """`source_limits`: connections each source allows; one that is not named has no bound."""
+        """`source_limits`: connections each source allows; one that is not named has no bound.
+        `progress`: what the sockets of all sessions have accepted."""
         self._door = door
         self._effects = effects
         self._clock = clock
         self._ids = ids
         self._source_limits = source_limits
+        self._progress = progress
         self._connections = count(1)
 
     async def respond(
@@ -117,6 +120,7 @@ class Streams:
                 kind=kind,
                 tuner=tuner,
                 refusal_id=refusal_id,
+                progress=self._progress(),
             )
 
         tuning = asyncio.get_running_loop().create_task(self._door.tune(ask))
@@ -182,8 +186,6 @@ class Streams:
         found = self._door.world.sessions.get(session)
         if found is None or found.connection != connection:
             return
-        if found.state == "recovering" and viewer is not None and not lost.done():
-            return  # a maintained disconnect closed the connection; the claim stays until its grace
         how = lost.result() if lost.done() else LostHow.CLIENT_CLOSED
         try:
             self._door.report(

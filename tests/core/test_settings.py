@@ -255,7 +255,6 @@ WRONG = {
 SECRET = {
     "PLEXBRIDGE_ADMIN_KEY": ["tooshort", "with spaces in the key", "y" * 257],
     "PLEXBRIDGE_PLAYLIST": ["ftp://user:pass@host/x", "http://?user=pass", "http://[user:pass"],
-    "PLEXBRIDGE_GUIDE": ["ftp://user:pass@host/x"],
 }
 
 
@@ -337,7 +336,6 @@ class TestShowing:
         settings = load(
             PLEXBRIDGE_ADMIN_KEY="k-0123456789abcdef",
             PLEXBRIDGE_PLAYLIST="http://h/get.php?username=u&password=s3cret",
-            PLEXBRIDGE_GUIDE="http://h/xmltv.php?password=s3cret",
         )
         shown = repr(settings) + "".join(settings.shown(name) for name in SETTINGS)
         assert "s3cret" not in shown

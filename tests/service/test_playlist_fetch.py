@@ -100,7 +100,8 @@ def ok(body: bytes, *headers: str) -> bytes:
 
 
 def redirect(location: str, status: int = 302) -> bytes:
-    return f"HTTP/1.1 {status} Go\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+    """With a body that does not end: only the client's own closing ends the connection."""
+    return f"HTTP/1.1 {status} Go\r\nLocation: {location}\r\n\r\n<a href".encode()
 
 
 async def answer_anything(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
