@@ -47,7 +47,7 @@ sprite() {
 # veil WIDTH HEIGHT COLOUR ALPHA: one colour whose opacity moves; only this is drawn for each frame
 veil() { printf "color=%s:s=%sx%s:r=25:d=8,format=gbrap,geq=r='p(X,Y)':g='p(X,Y)':b='p(X,Y)':a='255*clip(%s,0,1)'" "$3" "$1" "$2" "$4"; }
 
-# gear RADIUS TEETH: a gear in a square of side 2*RADIUS+20; turn LABEL RADIUS SPEED: it turns
+# gear RADIUS TEETH RED GREEN BLUE: a gear in the middle of a square of side 2*RADIUS+20
 gear() {
     local c=$(($1 + 10)) away angle
     away="hypot(X-$c,Y-$c)" angle="atan2(Y-$c,X-$c)"
@@ -59,6 +59,7 @@ gear() {
 hand() {
     sprite "$1" "$1" "$(inside "min($3-abs(X-$1/2),min($1/2+16-Y,Y-$1/2+$2))")" "1|$4|$5|$6"
 }
+# turning ANGLE: a sprite turned about its middle; over X Y: a sprite laid on the picture so far
 turning() { printf "rotate=a='%s':c=none:bilinear=1" "$1"; }
 over() { printf "overlay=format=gbrp:x='%s':y='%s'" "$1" "$2"; }
 

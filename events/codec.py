@@ -8,6 +8,7 @@ ever written, so it carries no version and must not change within a major versio
 import hashlib
 import struct
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -26,6 +27,7 @@ STEPS: Mapping[tuple[str, int], Step] = {}
 
 _HEADER = struct.Struct(">QIqQBIIIII")
 _POSITION = struct.Struct(">Q")
+_NAMED_FIELDS = attrgetter(*Recorded._fields[1:-2])
 _SEPARATORS = 6
 """NUL characters between the seven names."""
 
@@ -104,25 +106,13 @@ def canonical(
     return b"".join((header, names, id_, corr, cause, data))
 
 
-def canonical_of(event: NewEvent, data: bytes) -> bytes:
-    """The canonical bytes of an event about to be stored; `data` is its encoded payload."""
-    return canonical(
-        event.stream,
-        event.ver,
-        event.type,
-        event.schema,
-        event.src,
-        event.dst,
-        event.machine,
-        event.at,
-        event.id,
-        event.corr,
-        event.cause,
-        event.actor,
-        event.node,
-        event.fence,
-        data,
-    )
+def fields_of(event: NewEvent) -> tuple[Any, ...]:
+    """What is stored of an event, `stream` to `data`: all but what the log's writer adds.
+
+    Raises:
+        TypeError: the payload is not JSON.
+    """
+    return (*_NAMED_FIELDS(event), encode(event.payload))
 
 
 def chain(previous: bytes, pos: int, fields: bytes) -> bytes:
@@ -136,7 +126,7 @@ def hash_of(previous: bytes, recorded: Recorded) -> bytes:
     Raises:
         NotCanonical, struct.error: a stored field cannot have been written by the bridge.
     """
-    return chain(previous, recorded[0], canonical(*recorded[1:16]))
+    return chain(previous, recorded[0], canonical(*recorded[1:-1]))
 
 
 def upcast(

@@ -213,7 +213,7 @@ def _upstream(world: World, fact: Fact) -> None:
         lease.upstream = OPENED_UPSTREAM
     elif fact.type == "upstream_first_byte":
         lease.upstream, lease.delivered, lease.lost_at = FLOWING_UPSTREAM, True, None
-    elif fact.type == "upstream_lost":
+    else:
         lease.upstream = LOST_UPSTREAM
         lease.lost_at = lease.lost_at if lease.lost_at is not None else fact.at
 
@@ -231,10 +231,8 @@ def _refused(world: World, fact: Fact) -> None:
 def _bridge(world: World, fact: Fact) -> None:
     if fact.type == "policy_set":
         world.policy = Policy.from_payload(cast(dict[str, Any], fact.payload))
-    elif fact.type == "stopping":
-        world.stopping = True
-    elif fact.type == "started":
-        world.stopping = False
+    else:
+        world.stopping = fact.type == "stopping"
 
 
 _Fold = Callable[[World, Fact], None]

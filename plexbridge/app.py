@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 
+from events.codec import NewerLog
 from plexbridge.bridge import Bridge, Grounds
 from plexbridge.data_dir import LOG_FILE, DataDirUnusable, prepare_data_dir
 from plexbridge.installation import SecretsUnusable, load_installation
@@ -19,6 +20,7 @@ from plexbridge.lineup.errors import LineupError
 from plexbridge.log.driver import version_warning
 from plexbridge.log.errors import CannotOpen, LogLocked
 from plexbridge.log.sqlite import SqliteLog
+from plexbridge.log.worker import SWITCH_INTERVAL_S
 from plexbridge.logs import configure
 from plexbridge.server.listener import ListenFailed, open_listener
 from plexbridge.server.serve import Server, build_config
@@ -43,6 +45,7 @@ CannotStart = (
     SecretsUnusable,
     LogLocked,
     CannotOpen,
+    NewerLog,
     LineupError,
     ListenFailed,
 )
@@ -52,6 +55,7 @@ CannotStart = (
 def serve(settings: Settings, *, demo: bool) -> int:
     """Serve until a signal. Returns the process's exit code."""
     configure(settings.log_level, settings.log_format)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         prepare_data_dir(settings.data_dir)
         installation = load_installation(settings.data_dir, os.urandom)

@@ -16,14 +16,14 @@ from events.commands import Accepted, Command, Note, Progress, Stop, Tune, TuneU
 from events.commands import Disconnect as DisconnectCommand
 from events.decide import decide
 from events.decision import Decision
-from events.envelope import NewEvent, Recorded
+from events.envelope import NewEvent
 from events.ids import SessionId
 from events.machine import ENDED
 from events.refusals import AlreadyEnded, LogCannotStore, Refused, UnknownSession
 from events.world import World, evolve
 from plexbridge.clock import Clock
 from plexbridge.control.stamp import Stamper
-from plexbridge.log.port import Durable, EventLog, LogUnavailable
+from plexbridge.log.port import Durable, EventLog, LogUnavailable, VersionConflict
 
 FACTS_WAITING_MAX = 10_000
 """Facts kept while the log cannot store. Beyond it what merely counts (activity, notes) is left
@@ -310,10 +310,21 @@ class Door:
                 rows = await self._log.append(pending.events)
             except LogUnavailable:
                 return False
+            except VersionConflict:
+                # A commit whose outcome was unknown had been stored after all.
+                self._decide_backlog_again()
+                continue
             self._backlog.popleft()
             if not pending.durable.done():
                 pending.durable.set_result(rows)
         return True
+
+    def _decide_backlog_again(self) -> None:
+        kept = list(self._backlog)
+        self._backlog.clear()
+        self.world = deepcopy(self._durable_world)
+        for pending in kept:
+            self._keep(pending)
 
     def _may_be_left_out(self, command: Command) -> bool:
         return isinstance(command, Accepted | Note) and self.waiting_facts >= FACTS_WAITING_MAX
@@ -332,8 +343,3 @@ class Door:
         waiting = [pending.durable for pending in self._pending]
         if waiting:
             await asyncio.wait(waiting)
-
-
-def terminal(rows: Sequence[Recorded]) -> Recorded:
-    """The event among these that ended a session."""
-    return next(row for row in rows if row.dst == ENDED)

@@ -7,11 +7,10 @@ log and its twin in memory both ask here, so they cannot disagree.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from events.codec import canonical_of, chain, encode
+from events.codec import canonical, chain, fields_of
 from events.envelope import NewEvent, Recorded
-from events.ids import Position
 from plexbridge.log.port import Durable, VersionConflict
 
 ID_BYTES = 16
@@ -34,8 +33,10 @@ class Append(NamedTuple):
 
     future: "asyncio.Future[Durable]"
     events: Sequence[NewEvent]
-    data: list[bytes]
-    fields: list[bytes]
+    fields: list[tuple[Any, ...]]
+    """Of each event, its fields from `stream` to `data`."""
+    hashed: list[bytes]
+    """Of each event, what the hash covers."""
 
     @classmethod
     def of(cls, future: "asyncio.Future[Durable]", events: Sequence[NewEvent]) -> "Append":
@@ -44,13 +45,10 @@ class Append(NamedTuple):
         Raises:
             TypeError, NotCanonical: a payload or a name cannot be stored; nothing was queued.
         """
-        data, fields = [], []
         for event in events:
             assert len(event.id) == ID_BYTES, "an id has 16 bytes"
-            text = encode(event.payload)
-            data.append(text)
-            fields.append(canonical_of(event, text))
-        return cls(future, tuple(events), data, fields)
+        fields = [fields_of(event) for event in events]
+        return cls(future, tuple(events), fields, [canonical(*each) for each in fields])
 
     @property
     def ids(self) -> list[bytes]:
@@ -110,10 +108,10 @@ def judge(
             verdict.answers.append((append.future, earlier or fits))
             continue
         start = len(rows)
-        for event, data, fields in zip(append.events, append.data, append.fields, strict=True):
+        for event, fields, hashed in zip(*append[1:], strict=True):
             pos += 1
-            head = chain(head, pos, fields)
-            rows.append(_recorded(pos, event, data, head))
+            head = chain(head, pos, hashed)
+            rows.append(Recorded._make((pos, *fields, head)))
             if event.at < at:
                 verdict.clock_steps.append((pos, event.at))
             at = event.at
@@ -146,25 +144,3 @@ def _within(answers: Settlement, append: Append) -> Durable | None:
         if not isinstance(answer, Exception) and [row.id for row in answer] == append.ids:
             return answer
     return None
-
-
-def _recorded(pos: int, event: NewEvent, data: bytes, hash_: bytes) -> Recorded:
-    return Recorded(
-        Position(pos),
-        event.stream,
-        event.ver,
-        event.type,
-        event.schema,
-        event.src,
-        event.dst,
-        event.machine,
-        event.at,
-        event.id,
-        event.corr,
-        event.cause,
-        event.actor,
-        event.node,
-        event.fence,
-        data,
-        hash_,
-    )
