@@ -121,8 +121,7 @@ def _allocate(
 ) -> Admission:
     """Find a tuner and a source connection for a channel nobody watches."""
     # Lingering relays go before any viewer does; a leaver goes in any case.
-    leavers = (leaver,) if leaver or not _alone(older, world) else (None, older)
-    for hand_over in leavers:
+    for hand_over in (leaver, older):
         grants = [
             grant
             for source, allowed in tune.channel.sources

@@ -46,10 +46,14 @@ class SteadyClock:
         return time.monotonic()
 
 
+MANUAL_START = UnixMicros(1_700_000_000_000_000)
+"""2023-11-14T22:13:20Z."""
+
+
 class ManualClock:
     """A clock that moves when told to: for tests and for replay."""
 
-    def __init__(self, at: UnixMicros = UnixMicros(1_700_000_000_000_000)) -> None:
+    def __init__(self, at: UnixMicros = MANUAL_START) -> None:
         self._at = at
 
     def advance(self, seconds: float) -> None:

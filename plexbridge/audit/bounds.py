@@ -1,0 +1,67 @@
+"""Tuners, source connections and sessions never exceed what was allowed at that moment."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from events.envelope import Recorded
+from events.machine import CONNECT, ENDED, NEW
+from events.policy import Policy
+from plexbridge.audit.findings import Finding
+from plexbridge.audit.steps import SESSION_PREFIX
+
+
+class Bounds:
+    """Counts what is in use, and compares it with the bound in force whenever it grows."""
+
+    name = "limits"
+    promise = "never more tuners, source connections or sessions than allowed"
+
+    def __init__(self) -> None:
+        self.examined = 0
+        self._policy = Policy()
+        self._policy_known = False
+        self._leases: dict[str, tuple[int, str]] = {}
+        self._sessions: set[str] = set()
+
+    def event(self, row: Recorded, data: dict[str, Any]) -> Iterator[Finding]:
+        """Follow the bound, or what counts against it."""
+        if row.type == "policy_set":
+            self._policy, self._policy_known = Policy.from_payload(data), True
+        elif row.type == "tuner_leased":
+            yield from self._leased(row, data)
+        elif row.type == "tuner_released":
+            self._leases.pop(row.stream, None)
+        elif row.type == CONNECT and row.src == NEW:
+            yield from self._connected(row)
+        elif row.dst == ENDED and row.stream.startswith(SESSION_PREFIX):
+            self._sessions.discard(row.stream)
+
+    def end(self) -> tuple[()]:
+        """Nothing."""
+        return ()
+
+    def _leased(self, row: Recorded, data: dict[str, Any]) -> Iterator[Finding]:
+        self.examined += 1
+        tuner, source, allowed = data["tuner"], data["source"], data["allowed"]
+        others = {channel: held for channel, held in self._leases.items() if channel != row.stream}
+        for channel, (held, _) in others.items():
+            if held == tuner:
+                yield self._found(row, f"tuner {tuner} is leased to {channel} already")
+        in_use, tuners = len(others) + 1, self._policy.tuners
+        if self._policy_known and (in_use > tuners or tuner >= tuners):
+            yield self._found(row, f"tuner {tuner}, {in_use} in use; {tuners} are allowed")
+        counted = sum(of == source for _, of in others.values()) + 1
+        if allowed and max(counted, data["in_use"]) > allowed:
+            text = f"{max(counted, data['in_use'])} connections of source {source}"
+            yield self._found(row, f"{text}; {allowed} are allowed")
+        self._leases[row.stream] = (tuner, source)
+
+    def _connected(self, row: Recorded) -> Iterator[Finding]:
+        self.examined += 1
+        self._sessions.add(row.stream)
+        allowed = self._policy.max_sessions
+        if self._policy_known and allowed and len(self._sessions) > allowed:
+            yield self._found(row, f"{len(self._sessions)} sessions open; {allowed} are allowed")
+
+    def _found(self, row: Recorded, text: str) -> Finding:
+        return Finding(check=self.name, pos=row.pos, text=f"{row.stream}: {text}")
