@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 from events.commands import Command, Recover, ShutDown, Started
-from events.ids import ChannelId
+from events.ids import ChannelId, SourceId
 from events.machine import MACHINE_ID
 from events.world import World
 from plexbridge.clock import SteadyClock
@@ -35,7 +35,7 @@ from plexbridge.ids import Ids
 from plexbridge.installation import Installation
 from plexbridge.lineup.channels import Channel, Lineup
 from plexbridge.lineup.fetch import PlaylistFetcher
-from plexbridge.lineup.in_force import LineupInForce
+from plexbridge.lineup.in_force import LineupInForce, source_of
 from plexbridge.lineup.store import LineupStore
 from plexbridge.log.driver import SQLITE_VERSION
 from plexbridge.log.sqlite import SqliteLog
@@ -53,6 +53,7 @@ _log = structlog.get_logger(__name__)
 
 LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 NODE: Final = "local"
+DEMO_SOURCE: Final = SourceId("demo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Bridge:
             channel=self._channel,
             report=self._report,
         )
-        self.projector = Projector(self.log, self.clock)
+        self.projector = Projector(self.log)
         self.feed = Feed(self.log)
         self._tasks: list[asyncio.Task[None]] = []
         self._lineup: LineupInForce | None = None
@@ -110,9 +111,8 @@ class Bridge:
         await self._record_start()
         if self._demo is not None:
             await self._demo.start()
-        locations = (self._demo.playlist_url,) if self._demo else self.settings.playlist
         self._lineup = LineupInForce(
-            locations,
+            self._playlists(),
             fetcher=PlaylistFetcher(self._outbound),
             store=LineupStore(self._lineup_file),
             key=self._installation.digest_key,
@@ -158,6 +158,12 @@ class Bridge:
     @property
     def _lineup_file(self) -> Path:
         return self.settings.data_dir / LINEUP_FILE
+
+    def _playlists(self) -> list[tuple[SourceId, str]]:
+        key = self._installation.digest_key
+        if self._demo is not None:  # its port differs at each start, its channels do not
+            return [(DEMO_SOURCE, self._demo.playlist_url)]
+        return [(source_of(location, key), location) for location in self.settings.playlist]
 
     def _join(self, world: World) -> None:
         """Make what needs the decided state."""

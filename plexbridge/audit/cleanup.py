@@ -117,7 +117,7 @@ class Cleanup:
         if data["why"] in _LINGERS:
             spent_us = max(0, spent_us - self._policy.linger_ms * 1_000)
         spent_us += end.since_silent_us
-        if open_lease == data["lease"]:
+        if open_lease is not None and open_lease == data["lease"]:
             closing = _Closing(end, row.at, spent_us, row.pos)
             self._closing[row.stream, open_lease] = closing
         elif spent_us > end.since_silent_us:

@@ -40,17 +40,18 @@ class LineupInForce:
 
     def __init__(
         self,
-        locations: Sequence[str],
+        playlists: Sequence[tuple[SourceId, str]],
         *,
         fetcher: PlaylistFetcher,
         store: LineupStore,
         key: bytes,
         note: Note,
     ) -> None:
+        """`playlists`: provider accounts, each with its playlist's location."""
         self.lineup = Lineup.EMPTY
         self.problem: str | None = None
         """Why the playlists could not be read, while an older lineup serves."""
-        self._locations = tuple(locations)
+        self._playlists = tuple(playlists)
         self._fetcher = fetcher
         self._store = store
         self._key = key
@@ -62,7 +63,7 @@ class LineupInForce:
         Raises:
             LineupError: they cannot be read and nothing was stored.
         """
-        if not self._locations:
+        if not self._playlists:
             self.lineup = await self._store.load()
             return
         try:
@@ -90,8 +91,7 @@ class LineupInForce:
             LineupError: of the first playlist that could not be read.
         """
         taken: list[Taken] = []
-        for location in self._locations:
-            source = source_of(location, self._key)
+        for source, location in self._playlists:
             try:
                 taken.append(await take_playlist(location, source, fetcher=self._fetcher))
             except LineupError as error:

@@ -1,0 +1,1 @@
+"""The verbs of `plexbridge`, one module per group; `plexbridge.cli` joins them."""

@@ -1,0 +1,121 @@
+"""`replay`: recorded sessions folded again through the machines that decided them."""
+
+from datetime import UTC
+from typing import Annotated, Any
+
+import typer
+
+from events.ids import session_stream
+from events.machine import MACHINE_ID
+from plexbridge.audit.reading import recorded
+from plexbridge.audit.replaying import Replay, Step, replay, steps
+from plexbridge.audit.steps import SESSION_PREFIX
+from plexbridge.commands.exits import CANNOT_OPEN, FINE, FOUND, NotUnderstood
+from plexbridge.commands.moments import shown
+from plexbridge.commands.opened import opened_log, session_meant
+from plexbridge.commands.options import AsJson, DataDir, Utc
+from plexbridge.commands.output import json_line, line, progress, table
+
+Session = Annotated[str | None, typer.Argument(help="A session id, or a part at either end of it.")]
+Everything = Annotated[bool, typer.Option("--all", help="Every session.")]
+
+SESSION_EVENTS_MAX = 100_000
+"""More steps than any session has: one a second for a day."""
+
+
+def replay_command(
+    session: Session = None,
+    everything: Everything = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+    utc: Utc = False,
+) -> None:
+    """Fold recorded steps again, and say where one was not allowed. Exit code 1 if so."""
+    if (session is None) is not everything:
+        raise NotUnderstood("replay one SESSION, or --all")
+    zone = UTC if utc else None
+    with opened_log(data_dir) as reader:
+        if session is not None:
+            meant = session_meant(reader, session)
+            rows = reader.read_stream(session_stream(meant), 0, SESSION_EVENTS_MAX)
+            taken = list(steps(rows))
+            result = replay(rows)
+            if not as_json:
+                table(
+                    ("POSITION", "TIME", "STEP", "FROM", "TO", "VERDICT"),
+                    [
+                        (
+                            f"#{step.row.pos}",
+                            shown(step.row.at, zone),
+                            step.row.type,
+                            step.row.src,
+                            step.row.dst,
+                            _verdict(step),
+                        )
+                        for step in taken
+                    ],
+                )
+        else:
+            head = reader.head().pos
+            with progress(head) as begin:
+                result = replay(recorded(reader, until=head, progress=begin("Events")))
+    if as_json:
+        json_line(_document(result))
+    else:
+        _tell(result, listed=session is None)
+    raise typer.Exit(_code(result))
+
+
+def _verdict(step: Step) -> str:
+    if step.verdict.legal:
+        return "legal"
+    return f"{'ILLEGAL' if step.verdict.legal is False else 'UNKNOWN'}: {step.verdict.text}"
+
+
+def _tell(result: Replay, *, listed: bool) -> None:
+    if listed:
+        for step in result.wrong:
+            line(f"#{step.row.pos} {step.row.stream}#{step.row.ver} {_verdict(step)}")
+        hidden = result.illegal + result.unknown - len(result.wrong)
+        if hidden:
+            line(f"… and {hidden} more")
+    decided = ", ".join(
+        f"{machine}{' (this version)' if machine == MACHINE_ID else ''}: {count}"
+        for machine, count in sorted(result.machines.items())
+    )
+    line(
+        f"{len(result.sessions)} sessions, {result.open} of them open, {result.events} steps: "
+        f"{result.illegal} illegal, {result.unknown} not checkable"
+    )
+    if decided:
+        line(f"steps decided by machine {decided}")
+
+
+def _document(result: Replay) -> dict[str, Any]:
+    return {
+        "sessions": len(result.sessions),
+        "open": result.open,
+        "steps": result.events,
+        "illegal": result.illegal,
+        "unknown": result.unknown,
+        "machines": result.machines,
+        "wrong": [
+            {
+                "pos": step.row.pos,
+                "session": step.row.stream.removeprefix(SESSION_PREFIX),
+                "type": step.row.type,
+                "src": step.row.src,
+                "dst": step.row.dst,
+                "machine": step.row.machine,
+                "legal": step.verdict.legal,
+                "text": step.verdict.text,
+            }
+            for step in result.wrong
+        ],
+    }
+
+
+def _code(result: Replay) -> int:
+    if result.illegal:
+        return FOUND
+    return CANNOT_OPEN if result.unknown else FINE
