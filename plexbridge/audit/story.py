@@ -11,7 +11,10 @@ from events.envelope import Recorded
 from events.machine import ACTIVITY, CONNECT, ENDED, ERROR, NEW
 
 CAUSES_MAX: Final = 8
-"""Links walked back from an end: enough to reach what began it, few enough to read."""
+"""Causes told of an end: enough to reach what began it, few enough to read."""
+
+LINKS_MAX: Final = 1_000
+"""Links followed to find them; a session's activity, a link each, is passed over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +31,10 @@ class StoryStep:
     """Until the next step; None for the last one."""
 
     def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
+        """For `--json`; Unix milliseconds."""
         return {
             "pos": self.pos,
-            "at": self.at,
+            "at": self.at // 1_000,
             "trigger": self.trigger,
             "state": self.state,
             "text": self.text,
@@ -41,7 +44,7 @@ class StoryStep:
 
 def story(rows: Sequence[Recorded]) -> list[StoryStep]:
     """The steps of one session's stream; activity that changed nothing is left out."""
-    told = [row for row in rows if not (row.type == ACTIVITY and row.src == row.dst)]
+    told = [row for row in rows if not _changed_nothing(row)]
     ends = [row.at for row in told[1:]]
     return [
         StoryStep(
@@ -54,6 +57,10 @@ def story(rows: Sequence[Recorded]) -> list[StoryStep]:
         )
         for row, end in zip(told, [*ends, None], strict=True)
     ]
+
+
+def _changed_nothing(row: Recorded) -> bool:
+    return row.type == ACTIVITY and row.src == row.dst
 
 
 def _text(row: Recorded) -> str:
@@ -74,11 +81,12 @@ def causes(last: Recorded, find: Callable[[bytes], Recorded | None]) -> list[Rec
     """What led to `last`, nearest first; ends at an event without a cause, or one not held."""
     walked: list[Recorded] = []
     cause = last.cause
-    while cause is not None and len(walked) < CAUSES_MAX:
-        row = find(cause)
-        if row is None:
+    for _ in range(LINKS_MAX):
+        row = None if cause is None else find(cause)
+        if row is None or len(walked) == CAUSES_MAX:
             break
-        walked.append(row)
+        if not _changed_nothing(row):
+            walked.append(row)
         cause = row.cause
     return walked
 

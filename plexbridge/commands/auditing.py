@@ -3,12 +3,12 @@
 import typer
 
 from plexbridge.audit.findings import Finding, Kind
+from plexbridge.audit.projections import compare, saved
 from plexbridge.audit.report import Report, Result, audit
 from plexbridge.commands.exits import BROKEN, CANNOT_OPEN, FINE, FOUND
 from plexbridge.commands.opened import opened_log
 from plexbridge.commands.options import AsJson, DataDir
 from plexbridge.commands.output import json_line, line, progress
-from plexbridge.commands.projections import verify_findings
 
 _MARKS = {Kind.BROKEN: "✗", Kind.PROBLEM: "✗", Kind.UNCHECKED: "?"}
 
@@ -20,7 +20,7 @@ def audit_command(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     is not what was written.
     """
     with opened_log(data_dir) as reader, progress(reader.head().pos) as begin:
-        report = audit(reader, projections=lambda: verify_findings(reader), progress=begin)
+        report = audit(reader, projections=lambda: compare(reader, saved(reader)), progress=begin)
     if as_json:
         json_line(report.as_json())
     else:

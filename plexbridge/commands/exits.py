@@ -24,6 +24,15 @@ class Unreachable(Exception):
     """The running bridge does not answer; one line that says where it was looked for."""
 
 
+class Unfoldable(Exception):
+    """Recorded events do not follow from each other, so nothing can be folded from them."""
+
+    def __init__(self, pos: int, fault: Exception) -> None:
+        super().__init__(
+            f"the log cannot be folded at position {pos} ({fault!r}); `plexbridge audit` says more"
+        )
+
+
 class CannotWrite(Exception):
     """A file that was asked for cannot be written; one line with the system's reason."""
 
@@ -43,6 +52,7 @@ FAULTS: Final[tuple[tuple[tuple[type[Exception], ...], int], ...]] = (
         ),
         CANNOT_OPEN,
     ),
+    ((Unfoldable,), BROKEN),
 )
 WORLD: Final = tuple(kind for kinds, _ in FAULTS for kind in kinds)
 """Every fault that is told in a line; anything else is our bug and shows its traceback."""

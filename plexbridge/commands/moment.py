@@ -13,7 +13,7 @@ from plexbridge.commands.folded import dashboard_at
 from plexbridge.commands.moments import Moment, parse_moment, shown_with_zone, size, span
 from plexbridge.commands.opened import opened_log
 from plexbridge.commands.options import AsJson, DataDir, Utc
-from plexbridge.commands.output import json_line, line, pick, table
+from plexbridge.commands.output import json_line, line, pick, session_id, table
 from plexbridge.log.reader import SqliteReader
 
 When = Annotated[
@@ -56,11 +56,11 @@ def _position(reader: SqliteReader, moment: Moment) -> Position:
 
 
 def _tell(document: Mapping[str, Any], asked_at: int | None, zone: tzinfo | None) -> None:
-    at = asked_at if asked_at is not None else document["at"]
+    at = document["at"] if asked_at is None else asked_at // 1_000
     sessions, tuners = document["sessions"], document["tuners"]
     in_use = sum(tuner["state"] != "free" for tuner in tuners)
     line(
-        f"{shown_with_zone(at, zone)}  #{document['position']}  {len(sessions)} sessions, "
+        f"{shown_with_zone(at * 1_000, zone)}  #{document['position']}  {len(sessions)} sessions, "
         f"{in_use}/{len(tuners)} tuners"
     )
     if sessions:
@@ -90,10 +90,10 @@ def _session(session: Mapping[str, Any], at: int) -> tuple[object, ...]:
     why = " · ".join(str(session[x]) for x in ("reason", "detail") if session.get(x))
     return (
         session["tuner"],
-        session["id"],
+        session_id(session["id"]),
         _channel(session),
         session["state"],
-        span(max(0, at - session["since"])),
+        span(max(0, at - session["since"]) * 1_000),
         f"{pick(session, 'client', 'name') or ''} {pick(session, 'client', 'address')}".strip(),
         size(session["bytes"]),
         why,
@@ -106,4 +106,9 @@ def _tuner(tuner: Mapping[str, Any]) -> tuple[object, ...]:
 
 def _just_ended(session: Mapping[str, Any], at: int) -> tuple[object, ...]:
     why = " · ".join(str(session[x]) for x in ("reason", "detail") if session.get(x))
-    return session["id"], _channel(session), span(max(0, at - session["ended_at"])), why
+    return (
+        session_id(session["id"]),
+        _channel(session),
+        span(max(0, at - session["ended_at"]) * 1_000),
+        why,
+    )

@@ -7,7 +7,7 @@ shown without control characters: they could drive the terminal.
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from rich.console import Console
@@ -16,6 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from plexbridge.audit.reading import Progress as Advance
+
+SHORT_ID_CHARS: Final = 8
+"""40 random bits: enough to tell the sessions of a household apart."""
 
 
 def printable(value: object) -> str:
@@ -39,6 +42,12 @@ def note(text: str) -> None:
 def json_line(document: object) -> None:
     """A document on a line of its own."""
     sys.stdout.write(orjson.dumps(document).decode() + "\n")
+
+
+def session_id(session: str) -> str:
+    """A session's id: whole for a program, its random end for a person's narrow terminal. Commands
+    take either."""
+    return session[-SHORT_ID_CHARS:] if sys.stdout.isatty() else session
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -8,17 +8,18 @@ from typing import Annotated, Any, Final
 import typer
 
 from events.envelope import Recorded
-from events.ids import SessionId, session_stream
+from events.ids import session_stream
 from events.machine import ENDED
 from events.reasons import INTENTIONAL
 from plexbridge.audit.event_json import event_json
 from plexbridge.audit.story import StoryStep, causes, figures, let_go, story
+from plexbridge.clock import SteadyClock
 from plexbridge.commands.exits import FOUND, NotUnderstood, Unreachable
-from plexbridge.commands.folded import session_documents, why_ended
+from plexbridge.commands.folded import session_document, session_documents, why
 from plexbridge.commands.moments import clock, shown, shown_with_zone, size, span
 from plexbridge.commands.opened import opened_log, session_meant
 from plexbridge.commands.options import AsJson, DataDir, Port, Utc, settings_for
-from plexbridge.commands.output import json_line, line, note, pick, table
+from plexbridge.commands.output import json_line, line, note, session_id, table
 from plexbridge.commands.running import ask
 from plexbridge.log import rows as log_rows
 from plexbridge.log.reader import SqliteReader
@@ -61,17 +62,17 @@ def ls(
 
 
 def _row(document: dict[str, Any], zone: tzinfo | None) -> tuple[object, ...]:
-    started, ended = document["started_at"], document.get("ended_at")
-    until = ended if ended is not None else document.get("since")
+    started, ended = document["started_at"], document["ended_at"]
+    until = SteadyClock().now() // 1_000 if ended is None else ended
     return (
-        document["id"],
+        session_id(document["id"]),
         document["state"],
-        f"{pick(document, 'channel', 'guide_number')} {pick(document, 'channel', 'name')}",
-        f"{pick(document, 'client', 'name') or ''} {pick(document, 'client', 'address')}".strip(),
-        shown(started, zone),
-        span(until - started) if until is not None else "",
-        size(document.get("bytes") or 0),
-        " · ".join(str(document[x]) for x in ("reason", "detail") if document.get(x)),
+        f"{document['channel']['guide_number']} {document['channel']['name']}",
+        f"{document['client']['name']} {document['client']['address']}".strip(),
+        shown(started * 1_000, zone)[:-4],
+        span(max(0, until - started) * 1_000),
+        size(document["bytes"]),
+        " · ".join(document[x] for x in ("reason", "detail") if document[x]),
     )
 
 
@@ -86,7 +87,9 @@ def show(
         recorded = reader.read_stream(session_stream(meant), 0, SESSION_EVENTS_MAX)
         walked = causes(recorded[-1], lambda id_: _event(reader, id_))
         following = reader.read(recorded[-1].pos, AFTER_END_EVENTS_MAX)
-    document = _document(meant, recorded, walked, following)
+        shown_as = session_document(reader, meant)
+    assert shown_as is not None, "a session with events has a document"
+    document = shown_as | _more(recorded, walked, following)
     if as_json:
         json_line(document)
         return
@@ -98,25 +101,15 @@ def _event(reader: SqliteReader, id_: bytes) -> Recorded | None:
     return found[0] if found else None
 
 
-def _document(
-    session: SessionId,
-    recorded: Sequence[Recorded],
-    walked: Sequence[Recorded],
-    following: Sequence[Recorded],
+def _more(
+    recorded: Sequence[Recorded], walked: Sequence[Recorded], following: Sequence[Recorded]
 ) -> dict[str, Any]:
+    """What is said of a session beside its document of `/api/sessions/{id}`."""
     first, last = recorded[0].payload, recorded[-1]
-    channel = first["channel"]
-    released = let_go(last, channel["id"], following) if last.dst == ENDED else None
+    channel = first["channel"]["id"]
+    released = let_go(last, channel, following) if last.dst == ENDED else None
     return {
-        "id": session,
-        "state": last.dst,
-        "channel": channel,
-        "client": {name: first["client"][name] for name in ("address", "user_agent", "name")},
-        "tuner": first["tuner"],
-        "source": first["source"],
-        "started_at": recorded[0].at,
-        "ended_at": last.at if last.dst == ENDED else None,
-        "why": why_ended(last),
+        "why": why(last, first["client"]["name"]),
         "evidence": last.pos,
         "figures": figures(recorded),
         "cleanup": released and released.as_json(),

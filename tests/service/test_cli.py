@@ -26,7 +26,9 @@ from plexbridge.cli import run
 from plexbridge.commands.exits import NotUnderstood
 from plexbridge.commands.moments import Moment, parse_moment, shown, size, span
 from plexbridge.data_dir import LOG_FILE
+from plexbridge.doctor import State, data_directory
 from plexbridge.log.driver import sqlite3
+from plexbridge.log.lock import WriterLock
 from plexbridge.log.sqlite import SqliteLog
 from tests.core.given import (
     at,
@@ -438,11 +440,61 @@ def test_a_broken_promise_in_a_sound_log_is_found(
 
 
 def test_projections_can_be_verified_and_rebuilt(cli: Cli) -> None:
-    """Before any checkpoint, after a rebuild, and when one was altered."""
+    """Before anything is kept, and after a rebuild; what is shown stays the same."""
+    assert "none kept yet" in cli("projections", "ls").out
     assert cli("projections", "verify").code == 0
+    before = [cli(*words).out for words in SHOWN]
+    assert "2 sessions" in cli("projections", "rebuild").out
+    kept = [json.loads(text) for text in cli("projections", "ls", "--json").out.splitlines()]
+    assert {(one["name"], one["lag_events"]) for one in kept} == {("dashboard", 0), ("world", 0)}
+    assert "✓ 4 stored states and rows" in cli("projections", "verify").out
+    assert [cli(*words).out for words in SHOWN] == before
+
+
+SHOWN: tuple[tuple[str, ...], ...] = (
+    ("sessions", "ls", "--json"),
+    ("sessions", "ls", "--json", "--state", "ended"),
+    ("sessions", "show", ENDED, "--json"),
+    ("at", "now", "--json"),
+)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE projections SET state = CAST(replace(CAST(state AS TEXT), '9500000', '9') AS BLOB)",
+        "UPDATE sessions SET document = replace(document, 'Channel 1', 'Channel 2')",
+        "DELETE FROM sessions WHERE state = 'ended'",
+    ],
+    ids=["state", "row", "missing"],
+)
+def test_a_projection_that_differs_from_its_rebuild_is_found(cli: Cli, statement: str) -> None:
+    """By `verify` and by the audit; a rebuild mends it."""
+    cli("projections", "rebuild")
+    cli.tamper(statement)
+    ran = cli("projections", "verify")
+    assert ran.code == 1
+    assert "DIFFER" in ran.out
+    assert cli("audit").code == 1
     assert cli("projections", "rebuild").code == 0
-    assert cli("projections", "ls").code == 0
-    assert cli("projections", "verify").code == 0
+    assert cli("audit").code == 0
+
+
+def test_nothing_is_rebuilt_under_a_running_bridge(cli: Cli) -> None:
+    """It has the directory; reading commands do not mind."""
+    lock = WriterLock(cli.data_dir / LOG_FILE)
+    try:
+        assert f"pid {os.getpid()}" in cli.fails(3, "projections", "rebuild")
+        assert cli("sessions", "ls").code == 0
+    finally:
+        lock.release()
+
+
+def test_a_log_that_cannot_be_folded_says_where(cli: Cli) -> None:
+    """Exit code 4, and what tells more."""
+    cli.tamper("UPDATE events SET type = 'activity' WHERE type = 'connect'")
+    for words in (("sessions", "ls"), ("at", "now"), ("projections", "rebuild")):
+        assert "cannot be folded at position 4" in cli.fails(4, *words)
 
 
 # What the world may hold against a command -------------------------------------------------------
@@ -655,10 +707,9 @@ def test_a_doctor_reads_the_playlists(
 def test_a_doctor_names_a_directory_that_cannot_be(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And one that is yet to be made, which is fine."""
+    """And one that is yet to be made, which is fine and stays unmade."""
     (tmp_path / "file").write_text("")
-    ran = Cli(tmp_path / "file" / "data", capsys)("doctor", "--port", "0")
-    assert ran.code == 1
-    assert "is a file" in ran.out
+    answer = data_directory(tmp_path / "file" / "data")
+    assert (answer.state, "is a file" in answer.text) == (State.FAULT, True)
     ran = Cli(tmp_path / "new", capsys)("doctor", "--port", "0")
     assert (ran.code, (tmp_path / "new").exists()) == (0, False)

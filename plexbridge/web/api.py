@@ -1,0 +1,234 @@
+"""The management API: sessions, the dashboard of any moment, the log. All of it folded from what is
+durable; live gauges stand beside it."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from events.ids import SessionId
+from events.limits import REASON_CHARS
+from events.reasons import INTENTIONAL
+from events.refusals import AlreadyEnded, UnknownSession
+from plexbridge.audit.event_json import event_json
+from plexbridge.bridge import Bridge
+from plexbridge.log.port import Durable
+from plexbridge.web.answers import ApiError, json_answer
+
+LIMIT_DEFAULT: Final = 100
+LIMIT_MAX: Final = 1_000
+"""Rows in one answer; `after` goes on."""
+
+EVENTS_MAX: Final = 1_000_000
+"""Events in one answer of `/api/events`, streamed page by page."""
+
+PAGE_EVENTS: Final = 500
+BODY_BYTES_MAX: Final = 16 * 1024
+"""A reason is a word; whatever is longer is not one."""
+
+POSITION_MAX: Final = 10**11
+"""A whole number below is a position; from here on it is a time in Unix milliseconds."""
+
+_REASON: Final = re.compile(rf"[a-z0-9_]{{1,{REASON_CHARS}}}")
+_SESSION: Final = re.compile(r"[0-9A-Z]{26}")
+
+
+class Api:
+    """The endpoints."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+
+    async def dashboard(self, request: Request) -> Response:
+        """`GET /api/dashboard[?at=]`."""
+        at = request.query_params.get("at")
+        if at is None:
+            gauges = self._bridge.gauges.document()
+            return json_answer({**self._bridge.projector.dashboard(), "gauges": gauges})
+        return json_answer(await self._bridge.projector.dashboard_at(**moment(at)))
+
+    async def sessions(self, request: Request) -> Response:
+        """`GET /api/sessions` with its filters."""
+        given = request.query_params
+        since = given.get("since")
+        found = await self._bridge.projector.sessions(
+            state=given.get("state"),
+            channel=given.get("channel"),
+            client=given.get("client"),
+            since=None if since is None else _milliseconds(since),
+            limit=_number(given.get("limit"), LIMIT_DEFAULT, LIMIT_MAX),
+            after=given.get("after"),
+        )
+        return json_answer(found)
+
+    async def session(self, request: Request) -> Response:
+        """`GET /api/sessions/{id}`."""
+        return json_answer(await self._known(request))
+
+    async def session_events(self, request: Request) -> Response:
+        """`GET /api/sessions/{id}/events`: its story."""
+        session = await self._known(request)
+        rows = await asyncio.to_thread(
+            self._bridge.log.reader.read_stream, f"session-{session['id']}"
+        )
+        return json_answer([event_json(row) for row in rows])
+
+    async def end_session(self, request: Request) -> Response:
+        """`DELETE /api/sessions/{id}[?reason=]`: ends it under every policy."""
+        reason = request.query_params.get("reason", "manual")
+        if reason not in INTENTIONAL:
+            raise ApiError(
+                400,
+                "unknown_reason",
+                f"{reason[:REASON_CHARS]} is none",
+                reasons=sorted(INTENTIONAL),
+            )
+        session = _session_id(request)
+        rows = await self._once(
+            session,
+            self._bridge.door.stop(session, reason=reason, detail="by_admin", actor="admin"),
+        )
+        final = await self._bridge.projector.session(session)
+        return json_answer({"ended": final, "position": rows[0].pos})
+
+    async def disconnect_session(self, request: Request) -> Response:
+        """`POST /api/sessions/{id}/disconnect`: a program's report; the policy decides."""
+        session = _session_id(request)
+        reason = await _reason(request)
+        rows = await self._once(
+            session,
+            self._bridge.door.disconnect(
+                session, reason=reason, detail="reported", actor="program"
+            ),
+        )
+        decided = rows[0]
+        data = decided.payload
+        return json_answer(
+            {
+                "reason": reason,
+                "maintained": data["maintained"],
+                "intentional": data["intentional"],
+                "keep_alive": data["keep_alive"],
+                "src": decided.src,
+                "dst": decided.dst,
+                "position": decided.pos,
+            }
+        )
+
+    async def events(self, request: Request) -> Response:
+        """`GET /api/events?after=&limit=&stream=&type=`: NDJSON."""
+        given = request.query_params
+        after = _number(given.get("after"), 0, POSITION_MAX)
+        limit = _number(given.get("limit"), LIMIT_DEFAULT, EVENTS_MAX)
+        lines = self._lines(after, limit, given.get("stream"), given.get("type"))
+        return StreamingResponse(lines, media_type="application/x-ndjson")
+
+    async def head(self, request: Request) -> Response:
+        """`GET /api/log/head`: to be kept elsewhere, as an anchor."""
+        head = await asyncio.to_thread(self._bridge.log.reader.head)
+        return json_answer({"position": head.pos, "hash": head.hash.hex()})
+
+    async def channels(self, request: Request) -> Response:
+        """`GET /api/channels`: the lineup in force, without addresses."""
+        return json_answer(
+            [
+                {
+                    "id": channel.id,
+                    "guide_number": channel.guide_number,
+                    "name": channel.guide_name,
+                    "group": channel.group,
+                    "sources": [upstream.source for upstream in channel.upstreams],
+                }
+                for channel in self._bridge.lineup.channels
+            ]
+        )
+
+    async def _lines(
+        self, after: int, limit: int, stream: str | None, type_: str | None
+    ) -> AsyncIterator[bytes]:
+        left = limit
+        while left > 0:
+            page = await asyncio.to_thread(self._bridge.log.reader.read, after, PAGE_EVENTS)
+            if not page:
+                return
+            after = page[-1].pos
+            wanted = [row for row in page if stream in (None, row.stream)]
+            wanted = [row for row in wanted if type_ in (None, row.type)][:left]
+            left -= len(wanted)
+            if wanted:
+                yield b"".join(orjson.dumps(event_json(row)) + b"\n" for row in wanted)
+
+    async def _known(self, request: Request) -> dict[str, Any]:
+        found = await self._bridge.projector.session(_session_id(request))
+        if found is None:
+            raise ApiError(404, "unknown_session", "no session has this id")
+        return found
+
+    async def _once(self, session: SessionId, ending: Any) -> Durable:
+        """A second end is told so; an id from long ago is looked up before it is called unknown."""
+        try:
+            rows: Durable = await ending
+        except AlreadyEnded as error:
+            raise ApiError(409, "already_ended", str(error)) from error
+        except UnknownSession as error:
+            if await self._bridge.projector.session(session) is not None:
+                raise ApiError(409, "already_ended", "it ended some time ago") from error
+            raise ApiError(404, "unknown_session", str(error)) from error
+        return rows
+
+
+def moment(text: str) -> dict[str, int]:
+    """What `at` means: a position (`4711`, `#4711`), Unix milliseconds, or ISO 8601."""
+    bare = text.removeprefix("#")
+    if bare.isdecimal() and int(bare) < POSITION_MAX:
+        return {"position": int(bare)}
+    return {"at": _milliseconds(text) * 1_000}
+
+
+def _milliseconds(text: str) -> int:
+    if text.isdecimal():
+        return int(text)
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ApiError(
+            400, "unknown_time", "a time is ISO 8601 with an offset, or Unix milliseconds"
+        ) from error
+    if when.tzinfo is None:
+        raise ApiError(400, "unknown_time", "the time has no offset: add Z or +hh:mm")
+    return round(when.timestamp() * 1_000)
+
+
+def _number(text: str | None, default: int, highest: int) -> int:
+    if text is None:
+        return default
+    if not text.isdecimal() or int(text) > highest:
+        raise ApiError(400, "not_a_number", f"a whole number up to {highest} is wanted")
+    return int(text)
+
+
+def _session_id(request: Request) -> SessionId:
+    asked = request.path_params["id"]
+    if not _SESSION.fullmatch(asked):
+        raise ApiError(404, "unknown_session", "no session has this id")
+    return SessionId(asked)
+
+
+async def _reason(request: Request) -> str:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            raise ApiError(413, "too_long", f"at most {BODY_BYTES_MAX} bytes")
+    try:
+        reason = orjson.loads(body)["reason"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise ApiError(400, "no_reason", 'send {"reason": "word"} as JSON') from error
+    if not isinstance(reason, str) or not _REASON.fullmatch(reason):
+        raise ApiError(400, "no_reason", f"a reason is {_REASON.pattern}")
+    return reason

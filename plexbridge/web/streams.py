@@ -1,0 +1,140 @@
+"""The two adapters over the feed: server-sent events, and a WebSocket with the seed's rooms."""
+
+import asyncio
+from contextlib import aclosing
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from plexbridge.server.media import ABORT_EXTENSION
+from plexbridge.web.feed import Feed, Gauges
+
+SEND_DEADLINE_S: Final = 10.0
+"""A subscriber that takes nothing for this long is cut off; it resumes by its last position."""
+
+HEARTBEAT_S: Final = 15.0
+"""Proxies cut connections that say nothing for a minute."""
+
+RETRY_MS: Final = 2_000
+"""What a browser waits before it connects again."""
+
+STREAMING: Final = "streaming"
+METRICS: Final = "metrics"
+ROOMS: Final = frozenset({STREAMING, METRICS})
+
+
+class LiveEvents:
+    """`GET /api/live`: a bare ASGI endpoint, so that its end is our own `finally`."""
+
+    def __init__(self, feed: Feed, gauges: Gauges) -> None:
+        self._feed = feed
+        self._gauges = gauges
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        last = request.headers.get("last-event-id") or request.query_params.get("after")
+        after = int(last) if last is not None and last.isdecimal() else None
+        headers = [
+            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"cache-control", b"no-cache, no-transform"),
+            (b"x-accel-buffering", b"no"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        gone = asyncio.ensure_future(_until_gone(receive))
+        try:
+            await self._tell(after, send, gone)
+            if not gone.done():
+                await send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            scope["extensions"][ABORT_EXTENSION]()
+        finally:
+            gone.cancel()
+
+    async def _tell(self, after: int | None, send: Send, gone: "asyncio.Future[None]") -> None:
+        await _send(send, f"retry: {RETRY_MS}\n\n".encode())
+        async with aclosing(self._feed.follow(after, self._gauges)) as following:
+            async for position, event in following:
+                if gone.done():
+                    return
+                body = orjson.dumps(event)
+                if position is None:
+                    await _send(send, b"event: gauges\ndata: " + body + b"\n\n")
+                else:
+                    await _send(send, b"id: %d\ndata: %b\n\n" % (position, body))
+
+
+async def _send(send: Send, body: bytes) -> None:
+    async with asyncio.timeout(SEND_DEADLINE_S):
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _until_gone(receive: Receive) -> None:
+    while True:
+        message: Message = await receive()
+        if message["type"] in ("http.disconnect", "websocket.disconnect"):
+            return
+
+
+class LiveSockets:
+    """`/ws?rooms=streaming,metrics`: recorded events in one room, gauges in the other."""
+
+    def __init__(self, feed: Feed, gauges: Gauges, *, end_on_error: bool) -> None:
+        """`end_on_error` (`WEBSOCKET_ERROR_HANDLING_DISABLED`): the first failed emission ends this
+        feed for all, with its error; otherwise it is counted and one subscriber is lost."""
+        self._feed = feed
+        self._gauges = gauges
+        self._end_on_error = end_on_error
+        self._ended_by: str | None = None
+
+    async def serve(self, socket: WebSocket) -> None:
+        """One subscriber, from its handshake to its end."""
+        rooms = set(socket.query_params.get("rooms", STREAMING).split(","))
+        await socket.accept()
+        if not rooms <= ROOMS:
+            await socket.close(4400, f"rooms are {', '.join(sorted(ROOMS))}")
+            return
+        last = socket.query_params.get("after")
+        after = int(last) if last is not None and last.isdecimal() else None
+        gone = asyncio.ensure_future(_until_gone(socket.receive))
+        try:
+            await self._tell(socket, rooms, after, gone)
+            if not gone.done():
+                await socket.close(1011 if self._ended_by else 1012, self._ended_by or "stopping")
+        except WebSocketDisconnect:
+            return
+        finally:
+            gone.cancel()
+
+    async def _tell(
+        self, socket: WebSocket, rooms: set[str], after: int | None, gone: "asyncio.Future[None]"
+    ) -> None:
+        wanted = self._gauges if METRICS in rooms else None
+        async with aclosing(self._feed.follow(after, wanted)) as following:
+            async for position, event in following:
+                if gone.done() or self._ended_by is not None:
+                    return
+                if position is not None and STREAMING not in rooms:
+                    continue
+                if not await self._emit(socket, position, event):
+                    return
+
+    async def _emit(self, socket: WebSocket, position: int | None, event: dict[str, Any]) -> bool:
+        kind = "gauges" if position is None else "event"
+        name = kind if position is None else str(event["type"])
+        try:
+            async with asyncio.timeout(SEND_DEADLINE_S):
+                body = orjson.dumps({"id": position, "event": kind, "data": event})
+                await socket.send_text(body.decode())
+        except WebSocketDisconnect:
+            raise  # it left: no failure of ours
+        except (TimeoutError, RuntimeError, OSError) as error:
+            self._feed.failed(error, name)
+            if self._end_on_error:
+                self._ended_by = f"{name}: {error!r}"[:100]
+            socket.scope["extensions"][ABORT_EXTENSION]()
+            return False
+        self._feed.emitted(name)
+        return True
