@@ -126,7 +126,7 @@ def _from_file(data_dir: Path) -> dict[str, object]:
     path = data_dir / SETTINGS_FILE
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as failed:
         raise SettingsInvalid(f"{path} cannot be read: {failed.strerror}") from failed

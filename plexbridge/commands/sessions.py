@@ -19,7 +19,7 @@ from plexbridge.commands.folded import session_document, session_documents, why
 from plexbridge.commands.moments import clock, shown, shown_with_zone, size, span
 from plexbridge.commands.opened import opened_log, session_meant
 from plexbridge.commands.options import AsJson, DataDir, Port, Utc, settings_for
-from plexbridge.commands.output import json_line, line, note, session_id, table
+from plexbridge.commands.output import json_line, line, note, pick, session_id, table
 from plexbridge.commands.running import ask
 from plexbridge.log import rows as log_rows
 from plexbridge.log.reader import SqliteReader
@@ -192,7 +192,7 @@ def stop(
         if as_json:
             json_line(document)
         else:
-            line(f"{meant} ended: {reason}, {size(document.get('bytes') or 0)}")
+            line(f"{meant} ended: {reason}, {size(pick(document, 'ended', 'bytes') or 0)}")
         return
     told = document.get("detail") or document.get("error") or HTTPStatus(answer.status).phrase
     if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):

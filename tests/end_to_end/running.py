@@ -72,6 +72,7 @@ class RunningBridge:
             found = re.search(r"page\s+(http://\S+)/$", line.rstrip())
             if found is not None:
                 self.base = found[1]
+            if re.match(r"  (try it|no channels)", line):
                 until("it is live", lambda: self.answers("/livez"), within_s=START_S)
                 return self
         self.errors.seek(0)

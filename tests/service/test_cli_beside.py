@@ -59,7 +59,7 @@ async def test_a_session_is_stopped_over_http(cli: Cli, monkeypatch: pytest.Monk
 
     def reply(method: str, path: str, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
         asked.append((method, path, headers.get("x-api-key")))
-        return 200, {"id": OPEN, "bytes": 5_000}
+        return 200, {"ended": {"id": OPEN, "bytes": 5_000}, "position": 16}
 
     async with answering(reply) as port:
         ran = await asyncio.to_thread(cli, "sessions", "stop", "BBB2", "--port", str(port))
