@@ -57,7 +57,7 @@ function tuners() {
     setText(what, tuner.channel ? `${tuner.channel.guide_number} ${tuner.channel.name}` : "free");
     const viewers = tuner.sessions.length;
     const word = tuner.state === "active" ? plural(viewers, "viewer")
-      : tuner.state === "lingering" ? "lingering, given up when wanted"
+      : tuner.state === "lingering" ? "lingering"
       : tuner.freed_at ? `freed ${clock(tuner.freed_at)}` : "never used";
     setText(state, `${SHAPES[tuner.state]} ${word}`);
   });
