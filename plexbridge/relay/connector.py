@@ -91,17 +91,12 @@ class PumpedBody:
             try:
                 chunk = await self._response.content.read(READ_BYTES_MAX)
             except (aiohttp.ClientError, OSError) as fault:
-                self._tell(self._failure_of(fault))
+                self._receiver.ended(self._failure_of(fault))
                 return
             if not chunk:
-                self._tell(self._end())
+                self._receiver.ended(self._end())
                 return
             self._receiver.received(chunk)
-
-    def _tell(self, failure: UpstreamFailed | None) -> None:
-        # Closing wakes a waiting read with an error of its own, which is nobody's news.
-        if not self._closing:
-            self._receiver.ended(failure)
 
     def _end(self) -> UpstreamFailed | None:
         """The body ended as HTTP says it may. A channel without a length has no end."""

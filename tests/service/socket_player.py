@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import cast
 
 READ_BYTES = 65_536
 _SMALL_BUFFER_BYTES = 32_768
@@ -19,8 +20,7 @@ class SocketSink(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but descent
 
     def pause_writing(self) -> None:
         self.writable = False
