@@ -1,0 +1,113 @@
+"""How soon a player's leaving is durable, and known to whoever watches the feed.
+
+200 players on six demo channels leave one after another, half of them by FIN and half by RST; the
+time is from the call that ends the connection to the arrival of the session's terminal event on an
+open feed, which is sent only after it is durable.
+"""
+
+import asyncio
+import json
+import socket
+import statistics
+import struct
+import tempfile
+from pathlib import Path
+
+import aiohttp
+
+from tests.end_to_end.running import RunningBridge
+
+PLAYERS = 200
+LEAVE_EVERY_S = 0.02
+
+
+async def _player(host: str, port: int, number: int) -> tuple[str, socket.socket]:
+    """Connected and reading its first bytes: its session, and its socket."""
+    loop = asyncio.get_running_loop()
+    sock = socket.socket()
+    sock.setblocking(False)
+    await loop.sock_connect(sock, (host, port))
+    request = f"GET /auto/v{number % 6 + 1} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: bench/{number}"
+    await loop.sock_sendall(sock, f"{request}\r\n\r\n".encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += await loop.sock_recv(sock, 65_536)
+    session = head.split(b"X-PlexBridge-Session: ")[1].split(b"\r\n")[0].decode()
+    return session, sock
+
+
+async def _drain(sockets: list[socket.socket]) -> None:
+    """Read on for everyone, so that nobody stalls."""
+    while True:
+        for sock in list(sockets):
+            try:
+                while sock.recv(1 << 20):
+                    pass
+            except BlockingIOError:
+                continue
+            except OSError:
+                continue
+        await asyncio.sleep(0.05)
+
+
+async def _listen(
+    base: str, left: dict[str, float], took_ms: list[float], everyone: asyncio.Event
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with (
+        aiohttp.ClientSession(read_bufsize=1 << 20) as client,
+        client.get(f"{base}/api/live", timeout=aiohttp.ClientTimeout(None)) as feed,
+    ):
+        async for line in feed.content:
+            if not line.startswith(b"data: "):
+                continue
+            event = json.loads(line[6:])
+            session = str(event.get("stream", "")).removeprefix("session-")
+            if event.get("dst") == "ended" and session in left:
+                took_ms.append((loop.time() - left.pop(session)) * 1e3)
+                if len(took_ms) == PLAYERS:
+                    everyone.set()
+
+
+async def _measure(base: str) -> list[float]:
+    loop = asyncio.get_running_loop()
+    host, port = base.removeprefix("http://").split(":")
+    left: dict[str, float] = {}
+    took_ms: list[float] = []
+    everyone = asyncio.Event()
+    listening = asyncio.ensure_future(_listen(base, left, took_ms, everyone))
+    players = [await _player(host, int(port), number) for number in range(PLAYERS)]
+    sockets = [sock for _, sock in players]
+    draining = asyncio.ensure_future(_drain(sockets))
+    await asyncio.sleep(2)
+    for number, (session, sock) in enumerate(players):
+        if number % 2:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sockets.remove(sock)
+        left[session] = loop.time()
+        sock.close()
+        await asyncio.sleep(LEAVE_EVERY_S)
+    async with asyncio.timeout(10):
+        await everyone.wait()
+    draining.cancel()
+    listening.cancel()
+    return took_ms
+
+
+def main() -> None:
+    """Print the figures."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RunningBridge(Path(folder) / "data", "--demo", TUNER_COUNT="6") as bridge,
+    ):
+        took = sorted(asyncio.run(_measure(bridge.base)))
+    p99 = took[int(len(took) * 0.99)]
+    print(
+        f"player gone → durable and on the feed, {len(took)} of {PLAYERS} players: "
+        f"p50 {statistics.median(took):.1f} ms, p99 {p99:.1f} ms, max {took[-1]:.1f} ms "
+        "(target: p99 100 ms)"
+    )
+
+
+if __name__ == "__main__":
+    main()
