@@ -5,10 +5,12 @@ in words of the log. Nothing of packets, readers or attempts.
 """
 
 import asyncio
+import socket
 
 import aiohttp
 
 from plexbridge.outbound import Outbound, OutboundFailed
+from plexbridge.relay.gathering import Gathering
 from plexbridge.relay.ports import Upstream, UpstreamFailed, UpstreamReceiver
 
 READ_BYTES_MAX = 262_144
@@ -50,6 +52,7 @@ class PumpedBody:
         self._finite = response.content_length is not None
         self._reset = False
         self._closing = False
+        self._gathering = Gathering(loop.time())
         self._may_read = asyncio.Event()
         self._may_read.set()
         connection = response.connection
@@ -96,7 +99,17 @@ class PumpedBody:
             if not chunk:
                 self._receiver.ended(self._end())
                 return
+            self._gather(len(chunk))
             self._receiver.received(chunk)
+
+    def _gather(self, count: int) -> None:
+        """Let the kernel wait for a chunk worth waking for, where it can."""
+        low_water = self._gathering.took(count, asyncio.get_running_loop().time())
+        if low_water is None or self._transport is None or self._transport.is_closing():
+            return
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low_water)
 
     def _end(self) -> UpstreamFailed | None:
         """The body ended as HTTP says it may. A channel without a length has no end."""
