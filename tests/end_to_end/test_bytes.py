@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.end_to_end.running import RunningBridge
+from tests.end_to_end.running import RunningBridge, until
 from tests.service.provider_stub import (
     ProviderStub,
     endless,
@@ -69,6 +69,8 @@ async def test_a_finite_programme_arrives_byte_for_byte(
             session = response.headers["X-PlexBridge-Session"]
             body = await response.read()
         assert body == programme
+        # The connection ends with the decision, what is shown follows when it is durable.
+        await asyncio.to_thread(until, "it has ended", lambda: not bridge.sessions())
         ended = await asyncio.to_thread(bridge.get, f"/api/sessions/{session}")
         assert (ended["reason"], ended["detail"]) == ("disconnect", "completed")
         assert ended["bytes"] == len(programme)
