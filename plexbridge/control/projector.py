@@ -16,6 +16,7 @@ from events.policy import Policy
 from events.world import World
 from plexbridge.control import stored
 from plexbridge.log.driver import Connection
+from plexbridge.log.errors import StorageFailed
 from plexbridge.log.port import Durable, LogReader, LogUnavailable
 from plexbridge.log.sqlite import SqliteLog
 from projections.folding import Folding
@@ -55,6 +56,7 @@ class Projector:
         self._moments: OrderedDict[int, Row] = OrderedDict()
         self._saver: asyncio.Task[None] | None = None
         self._document: Row | None = None
+        self._saving = asyncio.Lock()
 
     @property
     def position(self) -> int:
@@ -118,7 +120,12 @@ class Projector:
         )
 
     async def save(self) -> None:
-        """Store the states and the rows that changed, if any did."""
+        """Store the states and the rows that changed, if any did; returns when they are stored,
+        also when somebody else is just storing them."""
+        async with self._saving:
+            await self._save()
+
+    async def _save(self) -> None:
         live = self._folding.shown.live
         if not live.touched or self.parked is not None:
             return
@@ -132,7 +139,7 @@ class Projector:
 
         try:
             await self._log.run_in_writer(work)
-        except LogUnavailable:
+        except (LogUnavailable, StorageFailed):
             live.touched = {**taken, **live.touched}  # stored with the next save
 
     async def close(self) -> None:
