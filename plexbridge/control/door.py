@@ -263,6 +263,8 @@ class Door:
 
     def _begin_outage(self, fault: LogUnavailable) -> None:
         """Nothing that is on its way was stored: fold anew, keep what happened, give nothing."""
+        if not self._outage:
+            _log.error("The event log cannot store: nothing new is given", why=str(fault))
         self._outage = True
         lost = [*self._pending, *self._backlog]
         self._pending.clear()
@@ -299,6 +301,7 @@ class Door:
             if not await self._store_backlog():
                 continue
             self._outage = False
+        _log.info("The event log stores again")
         self._retry = None
         self._wake()
 

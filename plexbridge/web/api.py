@@ -34,7 +34,12 @@ BODY_BYTES_MAX: Final = 16 * 1024
 POSITION_MAX: Final = 10**11
 """A whole number below is a position; from here on it is a time in Unix milliseconds."""
 
+TIME_MS_MAX: Final = 253_402_300_799_999
+"""The end of the year 9999; later ones fit neither a `datetime` nor, as microseconds, the log."""
+
 _REASON: Final = re.compile(rf"[a-z0-9_]{{1,{REASON_CHARS}}}")
+_DIGITS: Final = re.compile(r"[0-9]{1,18}")
+"""Whatever the log can hold as a number; more would overflow it."""
 _SESSION: Final = re.compile(r"[0-9A-Z]{26}")
 
 
@@ -185,13 +190,13 @@ class Api:
 def moment(text: str) -> dict[str, int]:
     """What `at` means: a position (`4711`, `#4711`), Unix milliseconds, or ISO 8601."""
     bare = text.removeprefix("#")
-    if bare.isdecimal() and int(bare) < POSITION_MAX:
+    if _DIGITS.fullmatch(bare) and int(bare) < POSITION_MAX:
         return {"position": int(bare)}
     return {"at": _milliseconds(text) * 1_000}
 
 
 def _milliseconds(text: str) -> int:
-    if text.isdecimal():
+    if _DIGITS.fullmatch(text) and int(text) <= TIME_MS_MAX:
         return int(text)
     try:
         when = datetime.fromisoformat(text)
@@ -207,7 +212,7 @@ def _milliseconds(text: str) -> int:
 def _number(text: str | None, default: int, highest: int) -> int:
     if text is None:
         return default
-    if not text.isdecimal() or int(text) > highest:
+    if not _DIGITS.fullmatch(text) or int(text) > highest:
         raise ApiError(400, "not_a_number", f"a whole number up to {highest} is wanted")
     return int(text)
 

@@ -79,7 +79,9 @@ def build_app(bridge: Bridge) -> Starlette:
         route.app = guard.guarded(spec.surface, route.app)
         routes.append(route)
     handlers: dict[Any, Any] = {ApiError: _api_error, HTTPException: _http_error}
-    return Starlette(routes=routes, exception_handlers=handlers)
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False  # a redirect would be an answer from before the door
+    return app
 
 
 async def _api_error(request: Request, error: Exception) -> Response:

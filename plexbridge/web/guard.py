@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -60,12 +60,12 @@ class Guard:
             return 421, "foreign_host", "this name is not one of this bridge's"
         origin = headers.get(b"origin")
         unsafe = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-        if origin is not None and unsafe and urlsplit(origin).netloc != headers.get(b"host"):
+        if origin is not None and unsafe and _split(origin).netloc != headers.get(b"host"):
             return 403, "foreign_origin", "another site may not ask this"
         return None
 
     def _is_own_host(self, host: str) -> bool:
-        name = urlsplit(f"//{host}").hostname or ""
+        name = _split(f"//{host}").hostname or ""
         if name in ("localhost", self._own_host):
             return True
         try:
@@ -73,6 +73,14 @@ class Guard:
         except ValueError:
             return False
         return True
+
+
+def _split(url: str) -> SplitResult:
+    """A URL that a stranger sent; one that is none has no host."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _address(scope: Scope) -> IPv4Address | IPv6Address | None:

@@ -1,6 +1,7 @@
 """The two adapters over the feed: server-sent events, and a WebSocket with the seed's rooms."""
 
 import asyncio
+import re
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -25,6 +26,9 @@ STREAMING: Final = "streaming"
 METRICS: Final = "metrics"
 ROOMS: Final = frozenset({STREAMING, METRICS})
 
+_DIGITS: Final = re.compile(r"[0-9]{1,18}")
+"""Whatever the log can hold as a position; more would overflow it."""
+
 
 class LiveEvents:
     """`GET /api/live`: a bare ASGI endpoint, so that its end is our own `finally`."""
@@ -36,7 +40,7 @@ class LiveEvents:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         last = request.headers.get("last-event-id") or request.query_params.get("after")
-        after = int(last) if last is not None and last.isdecimal() else None
+        after = _position(last)
         headers = [
             (b"content-type", b"text/event-stream; charset=utf-8"),
             (b"cache-control", b"no-cache, no-transform"),
@@ -64,6 +68,11 @@ class LiveEvents:
                     await _send(send, b"event: gauges\ndata: " + body + b"\n\n")
                 else:
                     await _send(send, b"id: %d\ndata: %b\n\n" % (position, body))
+
+
+def _position(text: str | None) -> int | None:
+    """Where a subscriber goes on; None, which is from now on, for what is no position."""
+    return int(text) if text is not None and _DIGITS.fullmatch(text) else None
 
 
 async def _send(send: Send, body: bytes) -> None:
@@ -97,7 +106,7 @@ class LiveSockets:
             await socket.close(4400, f"rooms are {', '.join(sorted(ROOMS))}")
             return
         last = socket.query_params.get("after")
-        after = int(last) if last is not None and last.isdecimal() else None
+        after = _position(last)
         gone = asyncio.ensure_future(_until_gone(socket.receive))
         try:
             await self._tell(socket, rooms, after, gone)
