@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
+import structlog
+
 from events.commands import Accepted, Command, Note, Progress, Stop, Tune, TuneUnknown
 from events.commands import Disconnect as DisconnectCommand
 from events.decide import decide
@@ -24,6 +26,8 @@ from events.world import World, evolve
 from plexbridge.clock import Clock
 from plexbridge.control.stamp import Stamper
 from plexbridge.log.port import Durable, EventLog, LogUnavailable, VersionConflict
+
+_log = structlog.get_logger(__name__)
 
 FACTS_WAITING_MAX = 10_000
 """Facts kept while the log cannot store. Beyond it what merely counts (activity, notes) is left
