@@ -74,18 +74,20 @@ class Feed:
         _log.debug("WebSocket event emitted successfully", event_type=event)
 
     async def follow(
-        self, after: int | None, gauges: Gauges | None
+        self, after: int | None, gauges: Gauges | None, gone: "asyncio.Future[None]"
     ) -> AsyncGenerator[tuple[int | None, dict[str, Any]], None]:
         """Events after a position (None: from now on) as (position, event), without gap or
-        repetition; between them (None, gauges) once a second, if asked for. Ends with the feed.
-        Whoever iterates closes it.
+        repetition; between them (None, gauges) once a second, if asked for. Ends with the feed,
+        and when its subscriber is `gone`. Whoever iterates closes it.
+
+        A position that the log does not have is another log's: then it is from now on, too.
         """
-        start = after if after is not None else await asyncio.to_thread(self._head_position)
-        subscription = Subscription(start)
+        head = await asyncio.to_thread(self._head_position)
+        subscription = Subscription(head if after is None else min(after, head))
         self._subscriptions.add(subscription)
         due_at = 0.0
         try:
-            while not self.closed.is_set():
+            while not self.closed.is_set() and not gone.done():
                 subscription.woken.clear()
                 async for position, event in self._take(subscription):
                     yield position, event
@@ -94,7 +96,7 @@ class Feed:
                     due_at = now + GAUGES_EVERY_S
                     yield None, gauges()
                 left_s = max(0.0, due_at - now) if gauges is not None else None
-                await self._woken(subscription, left_s)
+                await self._woken(subscription, gone, left_s)
         finally:
             self._subscriptions.discard(subscription)
 
@@ -115,10 +117,14 @@ class Feed:
                     subscription.position = event["pos"]
                     yield event["pos"], event
 
-    async def _woken(self, subscription: Subscription, timeout_s: float | None) -> None:
+    async def _woken(
+        self, subscription: Subscription, gone: "asyncio.Future[None]", timeout_s: float | None
+    ) -> None:
         waiter = asyncio.ensure_future(subscription.woken.wait())
         try:
-            await asyncio.wait((waiter,), timeout=timeout_s)
+            await asyncio.wait(
+                (waiter, gone), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             waiter.cancel()
 

@@ -1,4 +1,4 @@
-"""The pages. They carry the state they were asked for; a script keeps them live."""
+"""The pages. They show the state they were asked for, and carry it; a script keeps them live."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,11 +9,13 @@ from typing import Any, Final
 import orjson
 from jinja2 import Environment, PackageLoader, select_autoescape
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from plexbridge.bridge import Bridge
 from plexbridge.tuner.device import stream_url
 from plexbridge.version import __version__
+from plexbridge.web import wording
+from plexbridge.web.answers import ApiError
 
 POLICY: Final = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -57,6 +59,10 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.filters.update(wording.FILTERS)
+        self._templates.globals.update(
+            shapes=wording.SHAPES, failures=wording.FAILURES, next_step=wording.next_step
+        )
 
     async def now(self, request: Request) -> Response:
         """`/`: who watches now."""
@@ -69,6 +75,7 @@ class Pages:
         document: dict[str, Any] = {
             **bridge.projector.dashboard(),
             "gauges": bridge.gauges.document(),
+            "told_at": bridge.clock.now() // 1_000,
         }
         page = self._templates.get_template("now.html").render(
             version=__version__,
@@ -77,6 +84,7 @@ class Pages:
             channel_count=len(bridge.lineup),
             lineup_problem=bridge.lineup_problem,
             friendly_name=bridge.settings.friendly_name,
+            shown=document,
             document=orjson.dumps(document).decode(),
         )
         return HTMLResponse(page, headers=HEADERS)
@@ -85,7 +93,7 @@ class Pages:
         """`/static/{name}`."""
         found = self._static.get(request.path_params["name"])
         if found is None:
-            return PlainTextResponse("no such file", 404)
+            raise ApiError(404, "not_found", "no such file")
         body, media_type, tag = found
         headers = {"ETag": tag, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
         if request.headers.get("if-none-match") == tag:

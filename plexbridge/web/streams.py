@@ -16,9 +16,6 @@ from plexbridge.web.feed import Feed, Gauges
 SEND_DEADLINE_S: Final = 10.0
 """A subscriber that takes nothing for this long is cut off; it resumes by its last position."""
 
-HEARTBEAT_S: Final = 15.0
-"""Proxies cut connections that say nothing for a minute."""
-
 RETRY_MS: Final = 2_000
 """What a browser waits before it connects again."""
 
@@ -31,7 +28,8 @@ _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 
 
 class LiveEvents:
-    """`GET /api/live`: a bare ASGI endpoint, so that its end is our own `finally`."""
+    """`GET /api/live`: a bare ASGI endpoint, so that its end is our own `finally`. The gauges are
+    its heartbeat."""
 
     def __init__(self, feed: Feed, gauges: Gauges) -> None:
         self._feed = feed
@@ -52,14 +50,15 @@ class LiveEvents:
             await self._tell(after, send, gone)
             if not gone.done():
                 await send({"type": "http.response.body", "body": b""})
-        except TimeoutError:
+        except TimeoutError as error:
+            self._feed.failed(error, "live")
             scope["extensions"][ABORT_EXTENSION]()
         finally:
             gone.cancel()
 
     async def _tell(self, after: int | None, send: Send, gone: "asyncio.Future[None]") -> None:
         await _send(send, f"retry: {RETRY_MS}\n\n".encode())
-        async with aclosing(self._feed.follow(after, self._gauges)) as following:
+        async with aclosing(self._feed.follow(after, self._gauges, gone)) as following:
             async for position, event in following:
                 if gone.done():
                     return
@@ -121,7 +120,7 @@ class LiveSockets:
         self, socket: WebSocket, rooms: set[str], after: int | None, gone: "asyncio.Future[None]"
     ) -> None:
         wanted = self._gauges if METRICS in rooms else None
-        async with aclosing(self._feed.follow(after, wanted)) as following:
+        async with aclosing(self._feed.follow(after, wanted, gone)) as following:
             async for position, event in following:
                 if gone.done() or self._ended_by is not None:
                     return

@@ -1,16 +1,22 @@
-// Keeps the page true: every change in the log makes it ask for the dashboard again, once a second
-// the gauges come by themselves. Text is only ever set as text.
-import { SHAPES, bytes, clock, nextStep, plural, rate, span } from "./words.js";
+// Keeps the page true: what changes in the log makes it ask for the dashboard again, gauges come by
+// themselves. Text is only ever set as text.
+import { LiveFeed } from "./live.js";
+import { SHAPES, clock, nextStep, rate, size, span, summary, trouble, tunerWords, plural } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const REFETCH_MS = 30;
+const CHANGED_MS = 30; // a start or an end is shown at once, with all that came with it
+const COUNTED_MS = 1000; // counters move by the gauges; their events only confirm them
+const FAILED_MS = 3000;
 const ANNOUNCE_EVERY_MS = 5000;
 
+const FAILURES = new Set($("document").dataset.failures.split(" "));
 let now = JSON.parse($("document").dataset.document);
-let gauges = now.gauges;
-let offset = 0; // the bridge's clock less ours, from the last event seen live
-let source = null, refetching = null, again = false, announcedAt = 0;
+const aheadMs = now.told_at - Date.now(); // the bridge's clock less ours
+let wanted = now.position; // the last position heard of
+let fetching = false, soon = null, soonAt = 0, announcedAt = 0;
 const cards = new Map();
+
+const bridgeNow = () => Date.now() + aheadMs;
 
 function el(name, className, text) {
   const made = document.createElement(name);
@@ -23,27 +29,18 @@ function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-function summary() {
-  const inUse = now.tuners.filter((tuner) => tuner.state === "active").length;
-  const troubled = now.sessions.filter((session) => session.state === "recovering").length;
-  const parts = [
-    `${inUse} of ${plural(now.tuners.length, "tuner")} in use`,
-    plural(now.sessions.length, "session"),
-    `${rate(gauges.bitrate_out)} out`,
-  ];
-  if (troubled) parts.push(`${troubled} recovering`);
-  setText($("summary"), parts.join(" · "));
-  const alarm = $("alarm");
-  alarm.hidden = gauges.storing;
-  if (!gauges.storing) {
-    setText(alarm, `The event log cannot store at the moment: ${plural(gauges.waiting_facts, "fact")} wait, and nothing new is given. Is the disk full?`);
+function showSummary() {
+  setText($("summary"), summary(now));
+  $("alarm").hidden = now.gauges.storing;
+  if (!now.gauges.storing) {
+    setText($("alarm"), `The event log cannot store at the moment: ${plural(now.gauges.waiting_facts, "fact")} wait, and nothing new is given. Is the disk full?`);
   }
-  setText($("position"), `position ${now.position.toLocaleString()}`);
+  setText($("position"), `position ${now.position.toLocaleString("en")}`);
 }
 
-function tuners() {
+function showTuners() {
   const list = $("tuners");
-  while (list.children.length > now.tuners.length) list.lastChild.remove();
+  while (list.children.length > now.tuners.length) list.lastElementChild.remove();
   now.tuners.forEach((tuner, index) => {
     let item = list.children[index];
     if (!item) {
@@ -55,11 +52,7 @@ function tuners() {
     const [number, what, state] = item.children;
     setText(number, `tuner ${tuner.tuner}`);
     setText(what, tuner.channel ? `${tuner.channel.guide_number} ${tuner.channel.name}` : "free");
-    const viewers = tuner.sessions.length;
-    const word = tuner.state === "active" ? plural(viewers, "viewer")
-      : tuner.state === "lingering" ? "lingering"
-      : tuner.freed_at ? `freed ${clock(tuner.freed_at)}` : "never used";
-    setText(state, `${SHAPES[tuner.state]} ${word}`);
+    setText(state, `${SHAPES[tuner.state]} ${tunerWords(tuner)}`);
   });
 }
 
@@ -67,8 +60,9 @@ const FIGURES = ["rate now", "watching for", "received", "first byte", "behind",
 
 function newCard(session) {
   const card = el("article", "card");
+  card.dataset.session = session.id;
   const head = el("header");
-  const title = el("h3"), state = el("span", "state"), client = el("p", "client"), trouble = el("p", "trouble");
+  const title = el("h3"), state = el("span", "state"), client = el("p", "client"), fault = el("p", "trouble");
   head.append(title, state);
   const list = el("dl");
   const figures = FIGURES.map((name) => {
@@ -80,64 +74,60 @@ function newCard(session) {
   const next = el("p", "next");
   const stop = el("button", "danger", "Stop…");
   stop.type = "button";
+  stop.setAttribute("aria-label", `Stop ${session.channel.name} for ${session.client.name}`);
   stop.addEventListener("click", () => askToStop(session.id));
-  card.append(head, client, trouble, list, next, stop);
-  return { card, title, state, client, trouble, figures, next, stop };
+  card.append(head, client, fault, list, next, stop);
+  return { card, title, state, client, fault, figures, next };
 }
 
-function sessions() {
-  const holder = $("sessions");
+function showSessions() {
   const open = new Set(now.sessions.map((session) => session.id));
   for (const [id, parts] of cards) {
     if (!open.has(id)) { parts.card.remove(); cards.delete(id); }
   }
   for (const session of now.sessions) {
-    let parts = cards.get(session.id);
-    if (!parts) {
-      parts = newCard(session);
-      parts.card.dataset.session = session.id;
-      cards.set(session.id, parts);
-      holder.append(parts.card);
+    if (!cards.has(session.id)) {
+      cards.set(session.id, newCard(session));
+      $("sessions").append(cards.get(session.id).card);
     }
-    const gauge = gauges.sessions[session.id];
-    parts.card.dataset.state = session.state;
-    setText(parts.title, `${session.channel.guide_number} ${session.channel.name}`);
-    setText(parts.state, `${SHAPES[session.state]} ${session.state}`);
-    setText(parts.client, `${session.client.name} · ${session.client.address}`);
-    parts.trouble.hidden = !session.words || session.state !== "recovering";
-    if (session.words) setText(parts.trouble, session.words.text);
-    const values = [
-      gauge ? rate(gauge.bitrate_now) : "–",
-      span(Date.now() + offset - session.started_at),
-      bytes(gauge ? gauge.bytes : session.bytes),
-      session.first_byte_ms === null ? "waiting" : `${session.first_byte_ms} ms`,
-      gauge ? bytes(gauge.lag_bytes) : "–",
-      String(session.tuner),
-    ];
-    values.forEach((value, index) => setText(parts.figures[index], value));
-    setText(parts.next, nextStep(session, gauge));
-    setText(parts.stop, "Stop…");
-    parts.stop.setAttribute("aria-label", `Stop ${session.channel.name} for ${session.client.name}`);
+    fillCard(cards.get(session.id), session, now.gauges.sessions[session.id]);
   }
   $("nobody").hidden = now.sessions.length > 0;
 }
 
-const BAD = new Set(["stream_failed", "timeout", "response_invalid", "stale", "orphaned", "ffmpeg_error", "process_closed"]);
+function fillCard(parts, session, gauge) {
+  parts.card.dataset.state = session.state;
+  setText(parts.title, `${session.channel.guide_number} ${session.channel.name}`);
+  setText(parts.state, `${SHAPES[session.state]} ${session.state}`);
+  setText(parts.client, `${session.client.name} · ${session.client.address}`);
+  setText(parts.fault, trouble(session));
+  parts.fault.hidden = !trouble(session);
+  const values = [
+    gauge ? rate(gauge.bitrate_now) : "–",
+    span(bridgeNow() - session.started_at),
+    size(gauge ? gauge.bytes : session.bytes),
+    session.first_byte_ms === null ? "waiting" : `${session.first_byte_ms} ms`,
+    gauge ? size(gauge.lag_bytes) : "–",
+    String(session.tuner),
+  ];
+  values.forEach((value, index) => setText(parts.figures[index], value));
+  setText(parts.next, nextStep(session, gauge));
+}
 
-function ended() {
+function showEnded() {
   const items = now.just_ended.map((session) => {
     const item = el("li");
-    const bad = BAD.has(session.reason);
-    item.dataset.end = bad ? "bad" : "good";
+    const failed = FAILURES.has(session.reason);
+    item.dataset.end = failed ? "bad" : "good";
     const why = el("span", "why");
-    why.append(el("span", "state", bad ? "✕ " : "■ "), el("span", "", session.words.text));
+    why.append(el("span", "state", `${SHAPES[failed ? "failed" : "ended"]} `), el("span", "", session.words.text));
     if (session.words.mends) why.append(el("span", "mends", ` · to mend: ${session.words.mends}`));
     const took = span(session.ended_at - session.started_at);
     item.append(
       el("span", "when", clock(session.ended_at)),
       el("span", "who", `${session.channel.guide_number} ${session.channel.name} · ${session.client.name}`),
       why,
-      el("span", "figures", `${took} · ${bytes(session.bytes)} · tuner ${session.tuner}`),
+      el("span", "figures", `${took} · ${size(session.bytes)} · tuner ${session.tuner}`),
     );
     return item;
   });
@@ -145,69 +135,57 @@ function ended() {
   $("none-ended").hidden = items.length > 0;
 }
 
-function show() { summary(); tuners(); sessions(); ended(); }
+function show() { showSummary(); showTuners(); showSessions(); showEnded(); }
 
-function figures() { summary(); sessions(); }
-
+// One question at a time; what changed meanwhile is asked about next.
 async function refetch() {
-  if (refetching) { again = true; return; }
-  refetching = true;
-  try {
-    const answer = await fetch("api/dashboard", { cache: "no-store" });
-    if (!answer.ok) throw new Error(`the bridge answered ${answer.status}`);
-    now = await answer.json();
-    gauges = now.gauges;
-    show();
-  } catch (error) {
-    link("lost", `cannot ask the bridge: ${error.message}`);
-  } finally {
-    refetching = false;
-    if (again) { again = false; refetch(); }
-  }
+  if (fetching) return;
+  fetching = true;
+  const fine = await fetchNow();
+  fetching = false;
+  if (!fine) refetchIn(FAILED_MS);
+  else if (now.position < wanted) refetchIn(CHANGED_MS);
 }
 
-let soon = null;
+async function fetchNow() {
+  try {
+    const answer = await fetch("api/dashboard", { cache: "no-store" });
+    if (!answer.ok) throw new Error(`it answered ${answer.status}`);
+    now = await answer.json();
+  } catch (error) {
+    if (!feed.paused) link("lost", `cannot ask the bridge: ${error.message}`);
+    return false;
+  }
+  show();
+  return true;
+}
+
+function refetchIn(ms) {
+  const at = Date.now() + ms;
+  if (soon && soonAt <= at) return;
+  clearTimeout(soon);
+  soonAt = at;
+  soon = setTimeout(() => { soon = null; refetch(); }, ms);
+}
+
 function changed(event) {
-  offset = Math.min(5000, Math.max(offset, event.at - Date.now()));
+  wanted = Math.max(wanted, event.pos);
   announce(event);
-  if (!soon) soon = setTimeout(() => { soon = null; refetch(); }, REFETCH_MS);
+  refetchIn(event.type === "activity" && event.src === event.dst ? COUNTED_MS : CHANGED_MS);
 }
 
 function announce(event) {
   if (!event.dst || event.src === event.dst || Date.now() - announcedAt < ANNOUNCE_EVERY_MS) return;
   announcedAt = Date.now();
-  const id = event.stream.slice("session-".length);
-  const session = now.sessions.find((one) => one.id === id);
-  const name = event.data.channel ? event.data.channel.name : session ? session.channel.name : "a session";
-  setText($("announce"), `${name}: ${event.dst}`);
+  const session = now.sessions.find((one) => `session-${one.id}` === event.stream);
+  const channel = event.data.channel ?? session?.channel;
+  setText($("announce"), `${channel ? channel.name : "a session"}: ${event.dst}`);
 }
 
 function link(state, text) {
   $("link").dataset.state = state;
-  setText($("link"), text);
+  setText($("link"), state === "paused" ? `${text} at ${clock(bridgeNow())}` : text);
 }
-
-function connect() {
-  source = new EventSource(`api/live?after=${now.position}`);
-  source.addEventListener("open", () => { link("live", "live"); refetch(); });
-  source.addEventListener("message", (message) => changed(JSON.parse(message.data)));
-  source.addEventListener("gauges", (message) => {
-    gauges = JSON.parse(message.data);
-    link("live", `live ${clock(Date.now() + offset)}`);
-    figures();
-  });
-  source.addEventListener("error", () => {
-    link("lost", source.readyState === EventSource.CLOSED ? "the feed was closed: reload" : "reconnecting…");
-  });
-}
-
-$("pause").addEventListener("click", () => {
-  const paused = source !== null;
-  $("pause").setAttribute("aria-pressed", String(paused));
-  setText($("pause"), paused ? "Go on live" : "Pause live");
-  if (paused) { source.close(); source = null; link("paused", `paused at ${clock(Date.now())}`); }
-  else { connect(); }
-});
 
 function askToStop(id) {
   const session = now.sessions.find((one) => one.id === id);
@@ -215,26 +193,50 @@ function askToStop(id) {
   const dialog = $("confirm");
   const shared = now.sessions.filter((one) => one.channel.id === session.channel.id).length > 1;
   setText($("confirm-text"), `${session.client.name} at ${session.client.address} loses ${session.channel.name} at once. `
-    + (shared ? "Others go on watching it, so its tuner stays in use." : `Tuner ${session.tuner} is freed.`));
+    + (shared ? "Others go on watching it, so its tuner stays in use." : `Tuner ${session.tuner} is free for the next viewer.`));
   dialog.returnValue = "cancel";
-  dialog.onclose = () => { if (dialog.returnValue === "stop") stop(id); };
+  dialog.onclose = () => { if (dialog.returnValue === "stop") stop(session); };
   dialog.showModal();
 }
 
-async function stop(id) {
+async function stop(session) {
   const asked = performance.now();
-  const answer = await fetch(`api/sessions/${id}?reason=manual`, { method: "DELETE" });
-  const told = await answer.json();
-  const took = `${((performance.now() - asked) / 1000).toFixed(2)} s`;
-  setText($("announce"), answer.ok ? `ended in ${took}` : told.detail);
-  if (!answer.ok) { $("alarm").hidden = false; setText($("alarm"), told.detail); }
+  const what = `${session.channel.name} for ${session.client.name}`;
+  try {
+    const answer = await fetch(`api/sessions/${session.id}?reason=manual`, { method: "DELETE" });
+    const told = await answer.json();
+    if (!answer.ok) { tellResult(false, `${what} was not stopped: ${told.detail}`); return; }
+    const took = ((performance.now() - asked) / 1000).toFixed(2);
+    const watched = span(told.ended.ended_at - told.ended.started_at);
+    tellResult(true, `${what} was stopped in ${took} s, after ${watched} and ${size(told.ended.bytes)}.`);
+    refetchIn(CHANGED_MS);
+  } catch (error) {
+    tellResult(false, `${what} was not stopped: the bridge cannot be asked (${error.message})`);
+  }
 }
 
+function tellResult(good, text) {
+  $("result").dataset.end = good ? "good" : "bad";
+  setText($("result"), `${SHAPES[good ? "ended" : "failed"]} ${text}`);
+}
+
+$("sessions").replaceChildren(); // what the server drew; from here on the cards are ours
+show();
+const feed = new LiveFeed({
+  position: () => now.position,
+  opened: () => { wanted = 0; refetchIn(0); }, // it may be another log, and shorter
+  event: changed,
+  gauges: (gauges) => { now.gauges = gauges; showSummary(); showSessions(); },
+  link,
+});
+
+$("pause").disabled = $("copy").disabled = false;
+$("pause").addEventListener("click", () => {
+  feed.pause(!feed.paused);
+  $("pause").setAttribute("aria-pressed", String(feed.paused));
+  setText($("pause"), feed.paused ? "Go on live" : "Pause live");
+});
 $("copy").addEventListener("click", async () => {
   try { await navigator.clipboard.writeText($("base").textContent); setText($("copy"), "Copied"); }
   catch { getSelection().selectAllChildren($("base")); setText($("copy"), "Selected"); }
 });
-
-setInterval(() => { if (source) sessions(); }, 1000);
-show();
-connect();

@@ -1,10 +1,10 @@
-// How figures and states are said. Pure functions.
+// How figures and states are said. Pure functions; the twin of `plexbridge/web/wording.py`.
 
 export const SHAPES = {
-  connecting: "◐", active: "●", recovering: "▲", ended: "■", free: "○", lingering: "◌",
+  connecting: "◐", active: "●", recovering: "▲", ended: "■", failed: "✕", free: "○", lingering: "◌",
 };
 
-export function bytes(count) {
+export function size(count) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let value = count, unit = 0;
   while (value >= 1000 && unit < units.length - 1) { value /= 1000; unit += 1; }
@@ -23,18 +23,40 @@ export function span(ms) {
 }
 
 export function clock(ms) {
-  return new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  return new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
-export function plural(count, one, many = `${one}s`) {
-  return `${count} ${count === 1 ? one : many}`;
+export function plural(count, one) {
+  return `${count} ${count === 1 ? one : `${one}s`}`;
+}
+
+export function tunerWords(tuner) {
+  if (tuner.state === "active") return plural(tuner.sessions.length, "viewer");
+  if (tuner.state === "lingering") return "lingering";
+  return tuner.freed_at === null ? "never used" : `freed ${clock(tuner.freed_at)}`;
 }
 
 export function nextStep(session, gauge) {
   const due = session.next_deadline;
   if (!due) return "";
-  const left = gauge ? Math.max(0, Math.ceil(gauge.deadline_in_ms / 1000)) : Math.round(due.after_ms / 1000);
-  if (session.state === "connecting") return `given up in ${left} s, if no video comes`;
-  if (session.state === "recovering") return `given up in ${left} s, if the provider does not come back`;
-  return `taken back in ${left} s, if the player takes nothing more`;
+  const left = `${Math.ceil((gauge ? Math.max(0, gauge.deadline_in_ms) : due.after_ms) / 1000)} s`;
+  if (session.state === "connecting") return `given up in ${left}, if no video comes`;
+  if (session.state === "recovering") return `given up in ${left}, if the provider does not come back`;
+  return `taken back in ${left}, if the player takes nothing more`;
+}
+
+export function summary(document) {
+  const inUse = document.tuners.filter((tuner) => tuner.state === "active").length;
+  const troubled = document.sessions.filter((session) => session.state === "recovering").length;
+  const parts = [
+    `${inUse} of ${plural(document.tuners.length, "tuner")} in use`,
+    plural(document.sessions.length, "session"),
+    `${rate(document.gauges.bitrate_out)} out`,
+  ];
+  if (troubled) parts.push(`${troubled} recovering`);
+  return parts.join(" · ");
+}
+
+export function trouble(session) {
+  return session.words && session.state === "recovering" ? session.words.text : "";
 }

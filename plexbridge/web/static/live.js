@@ -1,0 +1,64 @@
+// The live feed, for any page: one EventSource, what became of it, and coming back by position.
+// Browsers hold six connections per origin, so a hidden tab lets go of its own.
+
+const SILENT_MS = 5000; // gauges come every second
+const AGAIN_MS = 3000;
+
+export class LiveFeed {
+  // `position()`: where to go on. `event(e)`, `gauges(g)`: what came. `link(state, text)`: connection words.
+  constructor(handlers) {
+    this.handlers = handlers;
+    this.source = null;
+    this.paused = false;
+    this.heardAt = 0;
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) this.#close();
+      else if (!this.paused) this.#open();
+    });
+    setInterval(() => this.#listen(), 1000);
+    this.#open();
+  }
+
+  pause(paused) {
+    this.paused = paused;
+    if (paused) { this.#close(); this.handlers.link("paused", "paused"); }
+    else this.#open();
+  }
+
+  #open() {
+    this.#close();
+    this.heardAt = Date.now();
+    this.handlers.link("connecting", "connecting…");
+    const source = new EventSource(`api/live?after=${this.handlers.position()}`);
+    source.addEventListener("open", () => { this.#heard(); this.handlers.opened(); });
+    source.addEventListener("message", (message) => { this.#heard(); this.handlers.event(JSON.parse(message.data)); });
+    source.addEventListener("gauges", (message) => { this.#heard(); this.handlers.gauges(JSON.parse(message.data)); });
+    source.addEventListener("error", () => {
+      this.handlers.link("lost", "reconnecting…");
+      // The browser comes back by itself, but for an answer that was none: then we do.
+      if (source.readyState === EventSource.CLOSED) this.#againLater(source);
+    });
+    this.source = source;
+  }
+
+  #againLater(source) {
+    setTimeout(() => { if (this.source === source) this.#open(); }, AGAIN_MS);
+  }
+
+  #heard() {
+    this.heardAt = Date.now();
+    this.handlers.link("live", "live");
+  }
+
+  #listen() {
+    if (this.source?.readyState !== EventSource.OPEN) return;
+    const silentMs = Date.now() - this.heardAt;
+    if (silentMs > 2 * SILENT_MS) this.#open();
+    else if (silentMs > SILENT_MS) this.handlers.link("lost", `nothing heard for ${Math.round(silentMs / 1000)} s`);
+  }
+
+  #close() {
+    if (this.source) this.source.close();
+    this.source = null;
+  }
+}
