@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -18,14 +18,14 @@ from events.commands import Accepted, Command, Note, Progress, Stop, Tune, TuneU
 from events.commands import Disconnect as DisconnectCommand
 from events.decide import decide
 from events.decision import Decision
-from events.envelope import NewEvent
+from events.envelope import NewEvent, Recorded
 from events.ids import SessionId
 from events.machine import ENDED
 from events.refusals import AlreadyEnded, LogCannotStore, Refused, UnknownSession
 from events.world import World, evolve
 from plexbridge.clock import Clock
 from plexbridge.control.stamp import Stamper
-from plexbridge.log.port import Durable, EventLog, LogUnavailable, VersionConflict
+from plexbridge.log.port import Durable, EventLog, LogUnavailable
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +48,8 @@ class _Pending:
     actor: str
     events: tuple[NewEvent, ...]
     durable: "asyncio.Future[Durable]"
+    unheard: list[frozenset[bytes]] = field(default_factory=list)
+    """Ids of each attempt to store it of which only the failure was heard."""
 
 
 class Door:
@@ -62,9 +64,10 @@ class Door:
         stamper: Stamper,
         apply: Apply,
         observe: Observe,
+        retry_s: float = RETRY_S,
     ) -> None:
-        """`world` is the fold of the whole log. `apply` carries decided events out; `observe` tells
-        what a session's socket has accepted."""
+        """`world` is the fold of the whole log. `apply` carries decided events out, and may be told
+        of an end or a release twice; `observe` tells what a session's socket has accepted."""
         self.world = world
         self._durable_world = deepcopy(world)
         self._log = log
@@ -76,7 +79,11 @@ class Door:
         self._backlog: deque[_Pending] = deque()
         self._outage = False
         self._retry: asyncio.Task[None] | None = None
+        self._retry_s = retry_s
+        self._not_given: list[_Pending] = []
+        self._stored_meanwhile: list[Recorded] = []
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._asking_again = 0
         log.subscribe(self._became_durable)
 
     @property
@@ -160,6 +167,8 @@ class Door:
         Raises:
             Refused: with the rule and the holders.
         """
+        while self._asking_again:  # noqa: ASYNC110 (who waits longer asks first, within this turn)
+            await asyncio.sleep(0)
         while True:
             command = ask()
             if self._outage:
@@ -191,19 +200,20 @@ class Door:
         except LogUnavailable as unavailable:
             raise LogCannotStore(self.waiting_facts) from unavailable
         except asyncio.CancelledError:
-            self._take_back(command, session, pending)
+            self._take_back(command)
             raise
         return session
 
-    def _take_back(self, command: Tune, session: SessionId, pending: _Pending) -> None:
-        """The player left while its grant was on its way to the disk."""
-        open_now = self.world.sessions.get(session)
-        if open_now is None or open_now.connection != command.connection:
+    def _take_back(self, command: Tune) -> None:
+        """The player left, or was refused, while its grant was on its way to the disk."""
+        sessions = self.world.sessions.values()
+        granted = next((one for one in sessions if one.connection == command.connection), None)
+        if granted is None:
             return
         self.report(
             DisconnectCommand(
                 at=self._clock.now(),
-                session=session,
+                session=granted.id,
                 connection=command.connection,
                 reason="client_disconnect",
                 detail="client_closed",
@@ -220,6 +230,8 @@ class Door:
         finally:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
+            else:
+                self._asking_again -= 1
 
     # Deciding and storing --------------------------------------------------------------------
 
@@ -247,6 +259,8 @@ class Door:
     def _became_durable(self, rows: Durable) -> None:
         for row in rows:
             evolve(self._durable_world, row)
+        if self._outage:
+            self._stored_meanwhile += rows
 
     def _settled(self, pending: _Pending, stored: "asyncio.Future[Durable]") -> None:
         fault = stored.exception()
@@ -275,7 +289,9 @@ class Door:
         self._backlog.clear()
         self.world = deepcopy(self._durable_world)
         for pending in lost:
+            pending.unheard.append(frozenset(event.id for event in pending.events))
             if isinstance(pending.command, Tune | TuneUnknown):
+                self._not_given.append(pending)
                 if not pending.durable.done():
                     pending.durable.set_exception(fault)
             else:
@@ -297,41 +313,64 @@ class Door:
         for event in pending.events:
             evolve(self.world, event)
         self._backlog.append(pending)
+        # Without what was never given, an end may now also be a release.
+        self._apply(pending.events, self.world)
 
     async def _keep_retrying(self) -> None:
         while self._outage:
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(self._retry_s)
             self._log.resume()
-            if not await self._store_backlog():
+            try:
+                await self._log.append(())  # by its answer all is told that was stored unheard
+                self._put_right()
+                await self._store_backlog()
+            except LogUnavailable:
                 continue
             self._outage = False
         _log.info("The event log stores again")
+        self._not_given.clear()
+        self._stored_meanwhile.clear()
         self._retry = None
         self._wake()
 
-    async def _store_backlog(self) -> bool:
-        """Store what waits, oldest first; False when the log still cannot."""
+    def _put_right(self) -> None:
+        """After a commit of unknown outcome: what was stored after all is neither stored again nor
+        forgotten, and a tune that was refused meanwhile is taken back."""
+        if not self._stored_meanwhile:
+            return
+        rows = tuple(self._stored_meanwhile)
+        self._stored_meanwhile.clear()
+        stored = {row.id for row in rows}
+        waiting, self._backlog = self._backlog, deque()
+        self.world = deepcopy(self._durable_world)
+        for pending in waiting:
+            known = next((ids for ids in pending.unheard if ids <= stored), None)
+            if known is None:
+                self._keep(pending)
+            elif not pending.durable.done():
+                pending.durable.set_result(tuple(row for row in rows if row.id in known))
+        for pending in self._not_given:
+            if pending.unheard[0] <= stored:
+                self._apply(pending.events, self.world)
+                if isinstance(pending.command, Tune):
+                    self._take_back(pending.command)
+
+    async def _store_backlog(self) -> None:
+        """Store what waits, oldest first.
+
+        Raises:
+            LogUnavailable: the log cannot, again; what is left waits on.
+        """
         while self._backlog:
             pending = self._backlog[0]
             try:
                 rows = await self._log.append(pending.events)
             except LogUnavailable:
-                return False
-            except VersionConflict:
-                # A commit whose outcome was unknown had been stored after all.
-                self._decide_backlog_again()
-                continue
+                pending.unheard.append(frozenset(event.id for event in pending.events))
+                raise
             self._backlog.popleft()
             if not pending.durable.done():
                 pending.durable.set_result(rows)
-        return True
-
-    def _decide_backlog_again(self) -> None:
-        kept = list(self._backlog)
-        self._backlog.clear()
-        self.world = deepcopy(self._durable_world)
-        for pending in kept:
-            self._keep(pending)
 
     def _may_be_left_out(self, command: Command) -> bool:
         return isinstance(command, Accepted | Note) and self.waiting_facts >= FACTS_WAITING_MAX
@@ -339,9 +378,8 @@ class Door:
     def _wake(self) -> None:
         """Let those who wait for a release ask again, the longest waiting first."""
         while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
+            self._waiters.popleft().set_result(None)
+            self._asking_again += 1
 
     async def close(self) -> None:
         """Store what is on its way; for the end of the bridge."""

@@ -154,7 +154,7 @@ def test_stop_asks_first_and_then_ends_the_session(
     card.get_by_role("button").click()
     dialog.locator("button[value=stop]").click()
     expect(card).to_have_count(0, timeout=GONE_WITHIN_MS)
-    expect(page.locator("#announce")).to_contain_text("ended in")
+    expect(page.locator("#result")).to_contain_text("was stopped in")
     doomed.wait(timeout=5)
     assert other.poll() is None
     (ended,) = demo.dashboard()["just_ended"]

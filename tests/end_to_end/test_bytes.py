@@ -153,8 +153,12 @@ async def test_a_refused_player_is_told_in_hdhomeruns_terms(
             async with client.get(f"{bridge.base}/auto/v2") as refused:
                 assert refused.headers["X-HDHomeRun-Error"] == "805 All Tuners In Use"
             watching.close()
-        refusals = await asyncio.to_thread(bridge.dashboard)
-        assert refusals["totals"]["refused"]["all_tuners_in_use"] == 1
+        # The player is told at once; what is recorded of it is shown when it is durable.
+        await asyncio.to_thread(
+            until,
+            "the refusal is counted",
+            lambda: bridge.dashboard()["totals"]["refused"].get("all_tuners_in_use") == 1,
+        )
     finally:
         await asyncio.to_thread(bridge.stop)
 

@@ -15,6 +15,9 @@ from tests.service.provider_stub import ProviderStub, endless
 
 WITHIN_S = 10.0
 GRACE_MS = 1_500
+BITS_PER_S = 4e6
+TENTHS_BYTES = 188 * 1_000
+"""Some tenths of a second of programme."""
 UNKNOWN = "0" * 26
 
 Start = Callable[..., Awaitable["Asked"]]
@@ -76,7 +79,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
             playlist = tmp_path / "list.m3u"
             lines = [
                 f'#EXTINF:-1 tvg-chno="{n}",Channel {n}\n'
-                f"{stub.on(f'/{n}', endless(bits_per_s=4e6))}\n"
+                f"{stub.on(f'/{n}', endless(bits_per_s=BITS_PER_S))}\n"
                 for n in (1, 2, 3)
             ]
             playlist.write_text("#EXTM3U\n" + "".join(lines))
@@ -115,6 +118,7 @@ async def test_at_takes_a_time_in_either_form(start: Start) -> None:
     """ISO 8601 with an offset, or Unix milliseconds; what is out of reach is clipped."""
     bridge = await start()
     _, response = await bridge.watch("1")
+    await response.content.readexactly(TENTHS_BYTES)  # it is active for longer than a clock's tick
     response.close()
     await bridge.until("it ended", "/api/dashboard", lambda d: not d["sessions"])
     head = await bridge.get("/api/log/head")
@@ -139,6 +143,7 @@ async def test_what_cannot_be_read_is_400_and_says_what_is_wanted(start: Start) 
     for path in (
         *("/api/dashboard?at=yesterday", "/api/dashboard?at=2026-01-01T00:00:00"),
         *("/api/dashboard?at=-1", "/api/dashboard?at=", f"/api/dashboard?at={'9' * 30}"),
+        *(f"/api/dashboard?at={'9' * digits}" for digits in (16, 18, 19)),
         *(f"/api/dashboard?at={'9' * 5_000}", "/api/dashboard?at=%23%23"),
         *("/api/sessions?since=x", f"/api/sessions?since={'9' * 30}"),
         *("/api/sessions?limit=1001", "/api/sessions?limit=-1", "/api/sessions?limit=x"),
