@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -126,8 +127,8 @@ def test_figures_are_said_alike_by_server_and_script(
     )
     figures += [0, 500, 1_500, 999, 999_499, 999_500, 59_499, 59_500, 3_599_500, 3_600_000]
     due = {"after_ms": 20_000}
-    sessions = [
-        [{"state": state, "next_deadline": deadline}, gauge]
+    sessions: list[tuple[dict[str, Any], dict[str, Any] | None]] = [
+        ({"state": state, "next_deadline": deadline}, gauge)
         for state in ("connecting", "active", "recovering")
         for deadline in (due, None)
         for gauge in (None, {"deadline_in_ms": 4_001}, {"deadline_in_ms": -5})
