@@ -10,8 +10,9 @@ from projections.live import Live, Row
 from projections.tallies import Ends, Handlers, Sources
 
 NAME: Final = "dashboard"
-VERSION: Final = 1
-"""Of the stored state; another version is folded anew."""
+VERSION: Final = 2
+"""Of the stored state, and of the documents and words made of it: another version is folded anew,
+and every stored session's row with it."""
 
 
 class Dashboard:

@@ -26,8 +26,8 @@ class Folding:
     def fold(self, event: Recorded) -> None:
         """Apply the next event."""
         assert event.pos == self.position + 1, f"event {event.pos} follows {self.position}"
-        self.shown.fold(event)
         evolve(self.decided, event)
+        self.shown.fold(event)  # last: whichever raises, `position` is still that before
 
     def dump(self) -> Stored:
         """The states, to be stored under their names and versions."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from events.envelope import Recorded
-from events.machine import ENDED
+from events.machine import ENDED, RECLAIM
 from events.payloads import EndData, LeasedData, RefusedData, ReleasedData
 from events.policy import Policy
 from projections.live import Live, Row, document
@@ -20,6 +20,9 @@ CHANNELS_KEPT: Final = 1_000
 
 SOURCES_KEPT: Final = 100
 """Provider accounts; a household has a handful."""
+
+WAITED_FOR: Final = frozenset({"client_stalled", "peer_vanished", "recovery_exhausted", "swept"})
+"""Details of ends that came of silence. A person may give the same reasons, and waits for none."""
 
 TARGETS_S: Final = {"orphaned": 60.0, "stale": 60.0, "forced": 2.0, "manual": 2.0}
 """The seed's promises; any other end: 5 s."""
@@ -180,8 +183,7 @@ class Ends:
     def _clean(self, reason: str, event: Recorded, data: EndData) -> None:
         """From what made it end to its end: a deadline's cause is the last accepted byte; any
         other end is its own cause, and its claim goes in the same append."""
-        waited = event.type == "reclaim" and reason in ("orphaned", "stale")
-        waited = waited and data["detail"] != "bridge_restarted"
+        waited = event.type == RECLAIM and data["detail"] in WAITED_FOR
         took_ms = (event.at - data["accepted_at"]) // 1_000 if waited else 0
         row = self.state["cleanup"].setdefault(reason, {"count": 0, "max_ms": 0, "ms": []})
         row["count"] += 1

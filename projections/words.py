@@ -44,6 +44,8 @@ _BY_DETAIL: Final[dict[str, Words]] = {
     "bridge_stopped": Words("the bridge was stopped"),
     "swept": Words("the sweep found it without a connection", "us: this is a bug, report it"),
     "completed": Words("the programme was played to its end"),
+    "by_admin": Words("stopped by hand"),
+    "reported": Words("a program reported: {reason}"),
 }
 
 _BY_REASON: Final[dict[str, Words]] = {
@@ -69,4 +71,4 @@ def explain(reason: str, detail: str, client: str = "the player") -> Words:
     found = _BY_DETAIL.get(detail) or _BY_REASON.get(reason)
     if found is None:
         return Words(f"not known: last evidence is {reason} ({detail})")
-    return Words(found.text.format(client=client or "the player"), found.mends)
+    return Words(found.text.format(client=client or "the player", reason=reason), found.mends)

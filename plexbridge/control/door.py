@@ -298,6 +298,7 @@ class Door:
                 self._keep(pending)
         if self._retry is None:
             self._retry = asyncio.get_running_loop().create_task(self._keep_retrying())
+            self._retry.add_done_callback(_retrying_ended)
 
     def _keep(self, pending: _Pending) -> None:
         """Decide a fact again on the state without what was never stored."""
@@ -388,3 +389,9 @@ class Door:
         waiting = [pending.durable for pending in self._pending]
         if waiting:
             await asyncio.wait(waiting)
+
+
+def _retrying_ended(retry: asyncio.Task[None]) -> None:
+    """It ends when everything is stored; with a fault only by a bug of ours, which is said."""
+    if not retry.cancelled() and (fault := retry.exception()) is not None:
+        _log.error("Storing what waits has failed", exc_info=fault)

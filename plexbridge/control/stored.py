@@ -91,16 +91,18 @@ def clear(connection: Connection) -> None:
 
 
 def nearest(connection: Connection, pos: int) -> Folding:
-    """The newest stored state at or before a position; the empty one when there is none."""
+    """The newest stored state at or before a position; the empty one when there is none. One whose
+    digest does not fit is damaged, and an earlier one does as well."""
     for (found,) in connection.execute(
         "SELECT DISTINCT pos FROM projections WHERE pos <= ? ORDER BY pos DESC LIMIT 5", (pos,)
     ):
         folding = Folding.load(
             {
                 (name, version): bytes(state)
-                for name, version, state in connection.execute(
-                    "SELECT name, version, state FROM projections WHERE pos=?", (found,)
+                for name, version, state, digest in connection.execute(
+                    "SELECT name, version, state, digest FROM projections WHERE pos=?", (found,)
                 )
+                if hashlib.sha256(state).digest() == digest
             }
         )
         if folding is not None:
@@ -146,3 +148,16 @@ def find_sessions(
         f"SELECT document FROM sessions {filtered} ORDER BY id DESC LIMIT ?", (*values, limit)
     )
     return [orjson.loads(row[0]) for row in rows]
+
+
+def matches(row: Mapping[str, Any], where: Mapping[str, str | int]) -> bool:
+    """Whether a document is one that `find_sessions` looks for: for those not stored yet."""
+    channel = row["channel"]
+    is_so = {
+        "state": row["state"] == where.get("state"),
+        "channel": where.get("channel") in (channel["id"], channel["guide_number"]),
+        "client": row["client"]["address"] == where.get("client"),
+        "since": row["started_at"] >= int(where.get("since", 0)),
+        "after": row["id"] < str(where.get("after", "")),
+    }
+    return all(is_so[name] for name in where)

@@ -8,7 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from given import (
+from events.codec import fields_of
+from events.commands import ClientRef, Command, Note, Recover, ShutDown, Started, TuneUnknown
+from events.deadlines import Observation, due
+from events.decide import decide
+from events.envelope import NewEvent, Recorded
+from events.ids import ChannelId
+from events.policy import Policy
+from events.world import Session, World, evolve
+from tests.core.given import (
     at,
     closed,
     completed,
@@ -28,15 +36,6 @@ from given import (
     tune,
     vlc,
 )
-
-from events.codec import fields_of
-from events.commands import ClientRef, Command, Note, Recover, ShutDown, Started, TuneUnknown
-from events.deadlines import Observation, due
-from events.decide import decide
-from events.envelope import NewEvent, Recorded
-from events.ids import ChannelId
-from events.policy import Policy
-from events.world import Session, World, evolve
 
 ALLOWED = {"p": 1, "q": 2, "open": 0}
 CHANNELS = {"1": ("p",), "2": ("q", "p"), "3": ("q",), "4": ("open",), "5": ("p", "open")}

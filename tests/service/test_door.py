@@ -175,7 +175,7 @@ async def test_a_tune_cancelled_at_any_step_leaves_nothing(log: EventLog, steps:
         tuning.cancel()
         answered = (await asyncio.gather(tuning, return_exceptions=True))[0]
         if isinstance(answered, str):  # it was too late: the player has it, and leaves
-            rig.leaves(answered)  # type: ignore[arg-type]
+            rig.leaves(answered)
         assert not rig.door.world.sessions
         assert not rig.door.world.leases
         await rig.door.close()
