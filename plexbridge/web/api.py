@@ -17,8 +17,10 @@ from events.reasons import INTENTIONAL
 from events.refusals import AlreadyEnded, UnknownSession
 from plexbridge.audit.event_json import event_json
 from plexbridge.bridge import Bridge
+from plexbridge.lineup.numbering import guide_number
 from plexbridge.log.port import Durable
 from plexbridge.web.answers import ApiError, json_answer
+from plexbridge.web.channel_list import channel_document, find
 
 LIMIT_DEFAULT: Final = 100
 LIMIT_MAX: Final = 1_000
@@ -139,19 +141,19 @@ class Api:
         return json_answer({"position": head.pos, "hash": head.hash.hex()})
 
     async def channels(self, request: Request) -> Response:
-        """`GET /api/channels`: the lineup in force, without addresses."""
-        return json_answer(
-            [
-                {
-                    "id": channel.id,
-                    "guide_number": channel.guide_number,
-                    "name": channel.guide_name,
-                    "group": channel.group,
-                    "sources": [upstream.source for upstream in channel.upstreams],
-                }
-                for channel in self._bridge.lineup.channels
-            ]
+        """`GET /api/channels?q=&limit=&after=`: of the lineup in force, without addresses; those
+        that hold every word of `q`, above the guide number `after`. `X-Total-Count`: how many
+        match."""
+        given = request.query_params
+        found = await asyncio.to_thread(
+            find,
+            self._bridge.lineup,
+            query=given.get("q", ""),
+            after=guide_number_asked(given.get("after")),
+            limit=_number(given.get("limit"), LIMIT_DEFAULT, LIMIT_MAX),
         )
+        documents = [channel_document(channel) for channel in found.channels]
+        return json_answer(documents, 200, **{"X-Total-Count": str(found.matches)})
 
     async def _lines(
         self, after: int, limit: int, stream: str | None, type_: str | None
@@ -193,6 +195,16 @@ def moment(text: str) -> dict[str, int]:
     if _DIGITS.fullmatch(bare) and int(bare) < POSITION_MAX:
         return {"position": int(bare)}
     return {"at": _milliseconds(text) * 1_000}
+
+
+def guide_number_asked(text: str | None) -> str | None:
+    """A guide number to go on after, if one was given."""
+    if not text:
+        return None
+    number = guide_number(text)
+    if number is None:
+        raise ApiError(400, "not_a_guide_number", "a guide number is wanted, such as 5 or 5.1")
+    return number
 
 
 def _milliseconds(text: str) -> int:

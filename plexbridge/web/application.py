@@ -39,6 +39,7 @@ def route_table(bridge: Bridge) -> list[RouteSpec]:
     ]
     management = [
         ("/", GET, pages.now),
+        ("/channels", GET, pages.channels),
         ("/api/dashboard", GET, api.dashboard),
         ("/api/sessions", GET, api.sessions),
         ("/api/sessions/{id}", GET, api.session),

@@ -1,10 +1,9 @@
 """The pages. They show the state they were asked for, and carry it; a script keeps them live."""
 
-import hashlib
-from collections.abc import Mapping
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+import asyncio
+from collections.abc import Iterable
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import orjson
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -12,15 +11,21 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from plexbridge.bridge import Bridge
+from plexbridge.lineup.channels import Channel
 from plexbridge.tuner.device import stream_url
 from plexbridge.version import __version__
 from plexbridge.web import wording
 from plexbridge.web.answers import ApiError
+from plexbridge.web.api import guide_number_asked
+from plexbridge.web.channel_list import QUERY_CHARS, find
+from plexbridge.web.static_files import static_files
 
 POLICY: Final = (
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'; form-action 'self'"
+    "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 )
+"""Nothing inline, no other origin. `blob:` is the address that a browser gives to what a script
+feeds a video with: a preview's."""
 HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -28,23 +33,8 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 
-TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-
 CHANNELS_SHOWN: Final = 200
-"""Channels on the page; the whole list is `/lineup.m3u`."""
-
-
-def _static_files() -> Mapping[str, tuple[bytes, str, str]]:
-    """Name → (content, type, tag): read once, a handful of small files."""
-    folder: Traversable = files("plexbridge.web") / "static"
-    found = {}
-    for file in folder.iterdir():
-        suffix = file.name[file.name.rfind(".") :]
-        if suffix in TYPES:
-            body = file.read_bytes()
-            tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-            found[file.name] = (body, TYPES[suffix], tag)
-    return found
+"""Channels on one page: as many as a phone draws without a pause; the next ones are asked for."""
 
 
 class Pages:
@@ -52,7 +42,7 @@ class Pages:
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
-        self._static = _static_files()
+        self._static = static_files()
         self._templates = Environment(
             loader=PackageLoader("plexbridge.web", "templates"),
             autoescape=select_autoescape(default=True),
@@ -67,35 +57,82 @@ class Pages:
     async def now(self, request: Request) -> Response:
         """`/`: who watches now."""
         bridge = self._bridge
-        base_url = bridge.tuner.base_url(request.scope)
-        channels = [
-            {"number": c.guide_number, "name": c.guide_name, "url": stream_url(base_url, c)}
-            for c in bridge.lineup.channels[:CHANNELS_SHOWN]
-        ]
         document: dict[str, Any] = {
             **bridge.projector.dashboard(),
             "gauges": bridge.gauges.document(),
             "told_at": bridge.clock.now() // 1_000,
         }
-        page = self._templates.get_template("now.html").render(
-            version=__version__,
-            base_url=base_url,
-            channels=channels,
-            channel_count=len(bridge.lineup),
-            lineup_problem=bridge.lineup_problem,
-            friendly_name=bridge.settings.friendly_name,
+        first = bridge.lineup.channels[:1]
+        return self._page(
+            request,
+            "now.html",
+            first_channel=next(iter(self._rows(request, first)), None),
             shown=document,
             document=orjson.dumps(document).decode(),
         )
+
+    async def channels(self, request: Request) -> Response:
+        """`/channels[?q=&after=]`: the lineup, to look through, to copy from and to play."""
+        given = request.query_params
+        query = given.get("q", "").strip()[:QUERY_CHARS]
+        found = await asyncio.to_thread(
+            find,
+            self._bridge.lineup,
+            query=query,
+            after=guide_number_asked(given.get("after")),
+            limit=CHANNELS_SHOWN,
+        )
+        words = {"q": query} if query else {}
+        return self._page(
+            request,
+            "channels.html",
+            query=query,
+            rows=self._rows(request, found.channels),
+            matches=found.matches,
+            next_page=found.next_after and urlencode({**words, "after": found.next_after}),
+            first_page=urlencode(words) if given.get("after") else None,
+        )
+
+    def _page(self, request: Request, template: str, **content: Any) -> Response:
+        bridge = self._bridge
+        page = self._templates.get_template(template).render(
+            version=__version__,
+            friendly_name=bridge.settings.friendly_name,
+            base_url=bridge.tuner.base_url(request.scope),
+            channel_count=len(bridge.lineup),
+            lineup_problem=bridge.lineup_problem,
+            **content,
+        )
         return HTMLResponse(page, headers=HEADERS)
+
+    def _rows(self, request: Request, channels: Iterable[Channel]) -> list[dict[str, str]]:
+        base_url = self._bridge.tuner.base_url(request.scope)
+        return [
+            {
+                "id": channel.id,
+                "number": channel.guide_number,
+                "name": channel.guide_name,
+                "group": channel.group,
+                "initials": wording.initials(channel.guide_name),
+                "url": stream_url(base_url, channel),
+            }
+            for channel in channels
+        ]
 
     async def static(self, request: Request) -> Response:
         """`/static/{name}`."""
         found = self._static.get(request.path_params["name"])
         if found is None:
             raise ApiError(404, "not_found", "no such file")
-        body, media_type, tag = found
-        headers = {"ETag": tag, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-        if request.headers.get("if-none-match") == tag:
+        headers = {
+            "ETag": found.tag,
+            "Cache-Control": "no-cache",
+            "Vary": "Accept-Encoding",
+            "X-Content-Type-Options": "nosniff",
+        }
+        if request.headers.get("if-none-match") == found.tag:
             return Response(status_code=304, headers=headers)
-        return Response(body, media_type=media_type, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+            return Response(found.packed, media_type=found.media_type, headers=headers)
+        return Response(found.body, media_type=found.media_type, headers=headers)

@@ -92,6 +92,12 @@ def summary(document: dict[str, Any]) -> str:
     return " · ".join([*parts, f"{troubled} recovering"] if troubled else parts)
 
 
+def initials(name: str) -> str:
+    """What stands for a channel's logo: the first letters of its first two words."""
+    words = ["".join(filter(str.isalnum, word)) for word in name.split()]
+    return "".join(word[0] for word in words if word)[:2].upper()
+
+
 def trouble(session: dict[str, Any]) -> str:
     """Why a session recovers; empty while it does not."""
     words = session["words"]

@@ -50,12 +50,15 @@ def demo(tmp_path: Path) -> Iterator[RunningBridge]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Open the live page. However the test goes, its pages must have asked no other origin, broken
-    no content policy, raised nothing, and said nothing on the console but what was allowed."""
+    """Open a page, the live one unless said otherwise. However the test goes, its pages must have
+    asked no other origin, broken no content policy, raised nothing, and said nothing on the console
+    but what was allowed."""
     with ExitStack() as contexts:
         complaints: list[str] = []
 
-        def open_(bridge: RunningBridge, *, may_say: str = "", **context: Any) -> Page:
+        def open_(
+            bridge: RunningBridge, path: str = "/", *, may_say: str = "", **context: Any
+        ) -> Page:
             made = browser.new_context(**context)
             contexts.callback(made.close)
             page = made.new_page()
@@ -74,7 +77,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
                     None if request.url.startswith(bridge.base) else said("asked", request.url)
                 ),
             )
-            page.goto(f"{bridge.base}/")
+            page.goto(f"{bridge.base}{path}")
             return page
 
         yield open_

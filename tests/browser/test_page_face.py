@@ -1,5 +1,6 @@
 """The live page's face: safe, readable, and true before its script runs."""
 
+import gzip
 import math
 import re
 from collections.abc import Iterator
@@ -18,6 +19,13 @@ from tests.service.ts_maker import TsMaker
 expect.set_options(timeout=10_000)
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;{{7*7}}"
+LONG = "Averylongname" * 12
+FIRST_PAGE_BYTES = 60_000
+SCROLL_WIDTH = "document.documentElement.scrollWidth"
+INSIDE = """selector => {
+  const { top, left, right, bottom } = document.querySelector(selector).getBoundingClientRect();
+  return top >= 0 && left >= 0 && right <= innerWidth && bottom <= innerHeight;
+}"""
 CONTRAST_MIN = 4.5
 """WCAG 2.2, level AA, for text."""
 
@@ -47,7 +55,8 @@ def hostile(tmp_path: Path) -> Iterator[RunningBridge]:
         playlist = tmp_path / "list.m3u"
         playlist.write_text(
             f'#EXTM3U\n#EXTINF:-1 tvg-chno="1",{HOSTILE}\n{fine}\n'
-            f'#EXTINF:-1 tvg-chno="2",{"Averylongname" * 12}\n{broken}\n'
+            f'#EXTINF:-1 tvg-chno="2",{LONG}\n{broken}\n'
+            f'#EXTINF:-1 tvg-chno="3" group-title="{LONG}",{LONG}\n{stub.url("/404")}\n'
         )
         with RunningBridge(
             tmp_path / "data",
@@ -70,13 +79,21 @@ def test_hostile_names_are_text(hostile: RunningBridge, open_page: OpenPage, wat
         expect(page.locator(".card h3")).to_have_text(f"1 {HOSTILE}")
         expect(page.locator("#tuners li .what").first).to_have_text(f"1 {HOSTILE}")
         expect(page.locator(".brand")).to_contain_text("<b>Mine</b>")
-        page.get_by_text("2 channels").click()
-        expect(page.locator(".channels td").nth(1)).to_have_text(HOSTILE)
         expect(page.locator("main script, main img")).to_have_count(0)
-    page.locator(".card").get_by_role("button").click()
+        listed = open_page(hostile, "/channels?q=%3Cimg", java_script_enabled=scripts)
+        expect(listed.locator(".lineup .name")).to_have_text(HOSTILE)
+        expect(listed.locator("main script, main img")).to_have_count(0)
+    listed.get_by_role("button", name="Preview").click()
+    expect(listed.get_by_role("heading", name=HOSTILE)).to_have_text(f"1 {HOSTILE}")
+    expect(listed.locator("#preview-tuner")).to_have_text(
+        re.compile("^Shares tuner 0 with 1 other")
+    )
+    listed.keyboard.press("Escape")
+    expect(page.locator(".card")).to_have_count(1)
+    page.locator(".card").get_by_role("button", name="Stop").click()
     expect(page.get_by_role("dialog")).to_contain_text(f"loses {HOSTILE} at once")
     page.get_by_role("button", name="End it").click()
-    expect(page.locator("#ended .who")).to_contain_text(f"1 {HOSTILE}")
+    expect(page.locator("#ended .who").first).to_contain_text(f"1 {HOSTILE}")
     expect(page.locator("#result")).to_contain_text(HOSTILE)
     player.wait(timeout=10)
 
@@ -175,17 +192,63 @@ def test_it_fits_and_can_be_read(
     watch(hostile, "2", "Lavf/60")
     expect(page.locator(".card")).to_have_count(2)
     expect(page.locator(".card[data-state=active]").first).to_be_visible()
-    page.locator("summary").click()
-    page.evaluate("scrollTo(0, 0)")
     page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(SCROLL_WIDTH) <= width
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (_luminance(ground) > 0.5) == (scheme == "light")
+    reads_well(page, TEXTS)
+    page.locator(".card").first.get_by_role("button", name="Stop").click()
+    assert page.evaluate(SCROLL_WIDTH) <= width
+    reads_well(page, ("#confirm h2", "#confirm p", "#confirm button.danger"))
+
+
+def reads_well(page: Page, selectors: tuple[str, ...]) -> None:
+    """Every text stands out from what is behind it."""
     least = math.inf
-    for selector in TEXTS:
+    for selector in selectors:
         painted = page.evaluate(PAINTED, selector)
         assert painted, f"{selector} is not on the page"
         for colour, behind in painted:
             assert contrast(colour, behind) >= CONTRAST_MIN, (selector, colour, behind)
             least = min(least, contrast(colour, behind))
     assert least < 21, "it was measured"
+
+
+@pytest.mark.parametrize("width", [360, 1_280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_channels_and_a_preview_fit_and_can_be_read(
+    hostile: RunningBridge, open_page: OpenPage, tmp_path: Path, scheme: str, width: int
+) -> None:
+    """The dialog too, with the longest of names, while it says what went wrong."""
+    page = open_page(
+        hostile,
+        "/channels",
+        may_say="status of 503",
+        viewport={"width": width, "height": 740},
+        color_scheme=scheme,
+    )
+    assert page.evaluate(SCROLL_WIDTH) <= width
+    texts = (".bar nav a", ".filter label", ".lineup .name", ".lineup .number", ".lineup .logo")
+    reads_well(page, (*texts, ".lineup button", "#count", "footer"))
+    page.screenshot(path=tmp_path / f"channels-{width}-{scheme}.png")
+    page.get_by_role("button", name=f"Preview 3 {LONG}").click()
+    expect(page.locator("#preview-state")).to_contain_text("✕ The channel could not be tuned")
+    page.screenshot(path=tmp_path / f"preview-{width}-{scheme}.png")
+    assert page.evaluate(SCROLL_WIDTH) <= width
+    assert page.evaluate(INSIDE, "#preview"), "all of the dialog is seen"
+    reads_well(page, ("#preview h2", "#preview-state", "#preview button"))
+
+
+def test_the_first_page_is_small(demo: RunningBridge, open_page: OpenPage) -> None:
+    """What a browser loads before anything is clicked, compressed; the player is not in it."""
+    page = open_page(demo)
+    with page.context.new_page() as fresh:
+        asked: list[str] = []
+        fresh.on("request", lambda request: asked.append(request.url))
+        fresh.goto(f"{demo.base}/")
+        expect(fresh.locator("#link")).to_have_attribute("data-state", "live")
+        files = {url for url in asked if "/api/" not in url}
+        assert f"{demo.base}/static/now.js" in files
+        assert not [url for url in files if "mpegts" in url]
+        bodies = [fresh.request.get(url).body() for url in files]
+    assert sum(len(gzip.compress(body)) for body in bodies) <= FIRST_PAGE_BYTES

@@ -1,6 +1,7 @@
 // Keeps the page true: what changes in the log makes it ask for the dashboard again, gauges come by
 // themselves. Text is only ever set as text.
 import { LiveFeed } from "./live.js";
+import { openPreview } from "./preview.js";
 import { SHAPES, clock, nextStep, rate, size, span, summary, trouble, tunerWords, plural } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -76,7 +77,14 @@ function newCard(session) {
   stop.type = "button";
   stop.setAttribute("aria-label", `Stop ${session.channel.name} for ${session.client.name}`);
   stop.addEventListener("click", () => askToStop(session.id));
-  card.append(head, client, fault, list, next, stop);
+  const preview = el("button", "", " Preview"), mark = el("span", "", "▶"), actions = el("div", "actions");
+  preview.type = "button";
+  preview.setAttribute("aria-label", `Preview ${session.channel.name}`);
+  mark.setAttribute("aria-hidden", "true");
+  preview.prepend(mark);
+  preview.addEventListener("click", () => openPreview(session.channel));
+  actions.append(preview, stop);
+  card.append(head, client, fault, list, next, actions);
   return { card, title, state, client, fault, figures, next };
 }
 
