@@ -41,6 +41,7 @@ ENV PATH=/opt/plexbridge/bin:$PATH \
 VOLUME /config
 USER plexbridge
 EXPOSE 3000
+EXPOSE 65001/tcp 65001/udp
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
     CMD ["plexbridge", "healthcheck"]
 STOPSIGNAL SIGTERM

@@ -47,8 +47,8 @@ lint: $(VENV)/stamp-dev ## ruff and mypy
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 
-bench: $(VENV)/stamp-dev ## measure against nginx on this machine
-	$(BIN)/python -m tests.bench
+bench: $(VENV)/stamp-dev ## measure, beside nginx where it can be; BENCH="relay join" make bench runs some
+	$(BIN)/python -m tests.bench $(BENCH)
 
 # uv resolves for every platform and Python at once (--universal), which pip cannot. Pins that are
 # there stay; UPGRADE=--upgrade make lock takes the newest of everything.

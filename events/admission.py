@@ -137,13 +137,13 @@ def _grant(
 ) -> Grant | None:
     """What it takes to read from this source; None where viewers who stay are in the way."""
     leaving = _alone(hand_over, world)
-    lingering = _lingering(world)
-    give_up = [x for x in lingering if x.tuner == tune.tuner or x.channel == tune.channel.id]
+    empty = lingering(world)
+    give_up = [x for x in empty if x.tuner == tune.tuner or x.channel == tune.channel.id]
     missing = _Room(world, (*leaving, *give_up)).missing(source, allowed)
-    of_source = [lease for lease in lingering if lease.source == source and lease not in give_up]
+    of_source = [lease for lease in empty if lease.source == source and lease not in give_up]
     give_up += of_source[:missing]
     if _Room(world, (*leaving, *give_up)).tuner(tune.tuner) is None:
-        give_up += [lease for lease in lingering if lease not in give_up][:1]
+        give_up += [lease for lease in empty if lease not in give_up][:1]
     room = _Room(world, (*leaving, *give_up))
     tuner = room.tuner(tune.tuner)
     if tuner is None or room.missing(source, allowed):
@@ -157,10 +157,10 @@ def _held(world: World) -> list[Lease]:
     return [lease for lease in world.leases.values() if lease.empty_since is None]
 
 
-def _lingering(world: World) -> list[Lease]:
+def lingering(world: World) -> list[Lease]:
     """Leases that hold nothing against anyone, the longest empty first."""
-    lingering = [lease for lease in world.leases.values() if lease.empty_since is not None]
-    return sorted(lingering, key=lambda lease: (lease.empty_since or 0, lease.tuner))
+    empty = [lease for lease in world.leases.values() if lease.empty_since is not None]
+    return sorted(empty, key=lambda lease: (lease.empty_since or 0, lease.tuner))
 
 
 def handing_over(tune: Tune, world: World) -> Session | None:
@@ -207,7 +207,7 @@ def _alone(session: Session | None, world: World) -> tuple[Lease, ...]:
 def _refusal(tune: Tune, world: World, waited_ms: int) -> Refused:
     """What viewers who stay hold of what was asked for."""
     policy = world.policy
-    room = _Room(world, tuple(_lingering(world)))
+    room = _Room(world, tuple(lingering(world)))
     if tune.tuner is not None and room.tuner(tune.tuner) is None:
         on_it = [lease for lease in room.leases() if lease.tuner == tune.tuner]
         return TunerInUse(tune.tuner, holders(on_it, tune.at))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from events.ids import ChannelId, ConnectionId, SessionId, SourceId, TunerNumber, UnixMicros
 from events.policy import Policy
+from events.uptake import Uptake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,22 @@ class TuneUnknown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TuneTooOften:
+    """A player asks for a stream, and its address has begun too many in this second."""
+
+    at: UnixMicros
+    asked: str
+    client: ClientRef
+    per_second: int
+    """What is allowed."""
+    refusal_id: str
+
+
+AlwaysRefused = TuneUnknown | TuneTooOften
+"""Asked for in vain, whatever the state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """A client's socket took programme bytes."""
 
@@ -118,6 +135,17 @@ class Expire:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TooSlow:
+    """A client takes too little of what is to be had, or was skipped forward too often."""
+
+    at: UnixMicros
+    session: SessionId
+    connection: ConnectionId
+    progress: Progress
+    uptake: Uptake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamOpened:
     """An attempt got an answer and its body flows."""
 
@@ -152,8 +180,25 @@ class UpstreamLost:
     reason: str
     detail: str
     gave_bytes: bool
+    more: bool = False
+    """Nothing was ever delivered, and an upstream that was not tried yet is asked now: players
+    that have heard nothing wait on, within their deadline."""
     progress: tuple[tuple[SessionId, Progress], ...]
     """Of every session on the channel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSource:
+    """A relay would go on with an upstream of another source; its socket of before is gone."""
+
+    at: UnixMicros
+    channel: ChannelId
+    lease: int
+    source: SourceId
+    allowed: int
+    """Connections that source allows; 0: not known, no bound."""
+    attempt: int
+    """The attempt that will be made there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,13 +272,16 @@ class Note:
 Command = (
     Tune
     | TuneUnknown
+    | TuneTooOften
     | Accepted
     | Disconnect
     | Stop
     | Expire
+    | TooSlow
     | UpstreamOpened
     | UpstreamFirstByte
     | UpstreamLost
+    | ChangeSource
     | UpstreamCompleted
     | UpstreamClosed
     | LingerOver

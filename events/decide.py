@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from events.commands import (
     Accepted,
+    ChangeSource,
     Command,
     Disconnect,
     Expire,
@@ -19,7 +20,9 @@ from events.commands import (
     ShutDown,
     Started,
     Stop,
+    TooSlow,
     Tune,
+    TuneTooOften,
     TuneUnknown,
     UpstreamClosed,
     UpstreamCompleted,
@@ -35,8 +38,10 @@ from events.machine import ACTIVE, CONNECTING
 from events.refusals import AlreadyEnded, UnknownSession
 from events.releases import release, releases_after
 from events.session import accepted, ended_by_client, failed, reclaimed
+from events.too_often import tune_too_often
 from events.tuning import tune, tune_unknown
 from events.upstreams import (
+    change_source,
     current,
     upstream_closed,
     upstream_completed,
@@ -44,6 +49,7 @@ from events.upstreams import (
     upstream_lost,
     upstream_opened,
 )
+from events.uptake import too_slow
 from events.world import CONNECTING_UPSTREAM, LOST_UPSTREAM, Session, World
 
 
@@ -128,6 +134,23 @@ def _expire(command: Expire, world: World) -> Decision:
     return Decision(drafts=(end, *releases_after([end], world, command.at)))
 
 
+def _too_slow(command: TooSlow, world: World) -> Decision:
+    session = world.sessions.get(command.session)
+    if session is None or session.state != ACTIVE or session.connection != command.connection:
+        return Decision()  # it ended, is in trouble, or goes on with another connection
+    if not too_slow(command.uptake, world.policy):
+        return Decision()
+    end = reclaimed(
+        session,
+        world.policy,
+        at=command.at,
+        reason="orphaned",
+        detail="client_too_slow",
+        progress=command.progress,
+    )
+    return Decision(drafts=(end, *releases_after([end], world, command.at)))
+
+
 def _open(session: SessionId, world: World) -> Session:
     found = world.sessions.get(session)
     if found is not None:
@@ -147,13 +170,16 @@ def _linger_over(command: LingerOver, world: World) -> Decision:
 _RULES: Final[Mapping[type[Any], Callable[[Any, World], Decision]]] = {
     Tune: tune,
     TuneUnknown: tune_unknown,
+    TuneTooOften: tune_too_often,
     Accepted: _accepted,
     Disconnect: _disconnect,
     Stop: _stop,
     Expire: _expire,
+    TooSlow: _too_slow,
     UpstreamOpened: upstream_opened,
     UpstreamFirstByte: upstream_first_byte,
     UpstreamLost: upstream_lost,
+    ChangeSource: change_source,
     UpstreamCompleted: upstream_completed,
     UpstreamClosed: upstream_closed,
     LingerOver: _linger_over,

@@ -91,6 +91,20 @@ class ReleasedData(TypedDict):
     held_ms: int
 
 
+class SourceChangedData(TypedDict):
+    """`source_changed`: a relay goes on with an upstream of another source."""
+
+    lease: int
+    source: str
+    before: str
+    """The source it read until now, whose connection is free again."""
+    attempt: int
+    in_use: int
+    """Connections of the new source in use, this one included."""
+    allowed: int
+    """What the new source allows; 0: not known."""
+
+
 class UpstreamData(TypedDict):
     """`upstream_opened`, `upstream_first_byte`, `upstream_lost`, `upstream_closed`."""
 

@@ -27,6 +27,10 @@ class Policy:
     first_byte_ms: int = 5_000
     """How long a player waits for its first byte (a real HDHomeRun: 5 s)."""
     active_idle_ms: int = ACTIVE_IDLE_MS
+    uptake_window_ms: int = 30_000
+    """A client that took less than a quarter of its channel over this time is let go."""
+    skips_allowed: int = 5
+    """A client that was skipped forward more often than this in a minute is let go."""
     recovery_attempts: int = RECOVERY_ATTEMPTS
     activity_record_ms: int = 10_000
     """An active session's activity is recorded at most this often."""

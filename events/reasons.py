@@ -70,3 +70,8 @@ def maintained(reason: str, policy: Policy) -> bool:
     if policy.enhanced_cleanup_disabled:
         return kept
     return reason not in INTENTIONAL and kept
+
+
+def label_of(reason: str) -> str:
+    """A reason as one of a bounded number of labels: a program may send any word."""
+    return reason if reason in INTENTIONAL or reason in ERRORS else ReasonClass.OTHER.value

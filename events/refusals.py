@@ -102,6 +102,15 @@ class TooManySessions(Refused):
         )
 
 
+class TooManyStarts(Refused):
+    """One address begins streams faster than `PLEXBRIDGE_STARTS_PER_SECOND` lets it."""
+
+    rule = "too_many_starts"
+
+    def __init__(self, address: str, *, per_second: int) -> None:
+        super().__init__(f"{address} begins more than {per_second} streams a second")
+
+
 class ShuttingDown(Refused):
     """The bridge is stopping."""
 

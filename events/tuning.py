@@ -132,7 +132,7 @@ def _handed_over(older: Session, tune: Tune, world: World) -> list[Draft]:
 
 
 def _refused(tune: Tune, refusal: Refused, world: World, waited_ms: int) -> tuple[Draft, ...]:
-    return _refusal_draft(
+    return refusal_drafts(
         world,
         stream=channel_stream(tune.channel.id),
         at=tune.at,
@@ -148,7 +148,7 @@ def _refused(tune: Tune, refusal: Refused, world: World, waited_ms: int) -> tupl
 def tune_unknown(command: TuneUnknown, world: World) -> Decision:
     asked = command.asked[:GUIDE_NUMBER_CHARS]
     refusal = UnknownChannel(asked)
-    drafts = _refusal_draft(
+    drafts = refusal_drafts(
         world,
         stream=LINEUP_STREAM,
         at=command.at,
@@ -162,7 +162,7 @@ def tune_unknown(command: TuneUnknown, world: World) -> Decision:
     return Decision(drafts=drafts, refusal=refusal)
 
 
-def _refusal_draft(
+def refusal_drafts(
     world: World,
     *,
     stream: str,

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
+from events.admission import lingering
 from events.commands import (
+    ChangeSource,
     Progress,
     UpstreamClosed,
     UpstreamCompleted,
@@ -16,7 +18,7 @@ from events.decision import Decision
 from events.envelope import Draft, Payload
 from events.ids import ChannelId, UnixMicros, channel_stream
 from events.machine import CONNECTING, ENDED, RECOVERING
-from events.releases import releases_after
+from events.releases import release, releases_after
 from events.session import RESTARTED, ended_by_client, failed, reclaimed
 from events.world import Lease, Session, World
 
@@ -62,8 +64,8 @@ def upstream_lost(command: UpstreamLost, world: World) -> Decision:
     observed = dict(command.progress)
     for name in lease.sessions:
         session = world.sessions[name]
-        if session.state == CONNECTING and lease.delivered:
-            continue  # a joiner waits out its own deadline for what the others wait for
+        if session.state == CONNECTING and (lease.delivered or command.more):
+            continue  # it waits out its own deadline for what is being tried
         reason = command.reason if command.gave_bytes or not lease.delivered else RESTARTED
         drafts += _with_attempts_spent(
             failed(
@@ -104,6 +106,33 @@ def _with_attempts_spent(
         because=at_index,
     )
     return (error, end)
+
+
+def change_source(command: ChangeSource, world: World) -> Decision:
+    """A failover to another account takes one of its connections, as a tune would: free ones and
+    those of lingering relays; never one that a viewer holds. Nothing follows where none is left."""
+    lease = current(command.channel, command.lease, world)
+    if lease is None or lease.source == command.source:
+        return Decision()
+    of_source = [other for other in world.leases.values() if other.source == command.source]
+    missing = len(of_source) + 1 - command.allowed if command.allowed else 0
+    given_up = [other for other in lingering(world) if other in of_source][: max(0, missing)]
+    if len(given_up) < missing:
+        return Decision()
+    payload: Payload = {
+        "lease": lease.ver,
+        "source": command.source,
+        "before": lease.source,
+        "attempt": command.attempt,
+        "in_use": len(of_source) + 1 - len(given_up),
+        "allowed": command.allowed,
+    }
+    changed = Draft(
+        stream=channel_stream(lease.channel), type="source_changed", at=command.at, payload=payload
+    )
+    return Decision(
+        drafts=(*(release(other, command.at, why="given_up") for other in given_up), changed)
+    )
 
 
 def upstream_completed(command: UpstreamCompleted, world: World) -> Decision:

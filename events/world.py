@@ -27,6 +27,7 @@ from events.payloads import (
     EndData,
     LeasedData,
     RefusedData,
+    SourceChangedData,
     UpstreamData,
 )
 from events.policy import Policy
@@ -218,6 +219,13 @@ def _upstream(world: World, fact: Fact) -> None:
         lease.lost_at = lease.lost_at if lease.lost_at is not None else fact.at
 
 
+def _source_changed(world: World, fact: Fact) -> None:
+    data = cast(SourceChangedData, fact.payload)
+    lease = world.leases[ChannelId(fact.stream.removeprefix("channel-"))]
+    assert lease.ver == data["lease"], "a source is changed under the lease in force"
+    lease.source = SourceId(data["source"])
+
+
 def _refused(world: World, fact: Fact) -> None:
     data = cast(RefusedData, fact.payload)
     channel = data["channel"]
@@ -245,6 +253,7 @@ _FOLDS: Final[dict[str, _Fold]] = {
     RECLAIM: _end,
     "tuner_leased": _leased,
     "tuner_released": _released,
+    "source_changed": _source_changed,
     "upstream_opened": _upstream,
     "upstream_first_byte": _upstream,
     "upstream_lost": _upstream,

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from random import SystemRandom
 from typing import Any, Final
 
 import structlog
@@ -22,9 +23,12 @@ from plexbridge.log.errors import CannotOpen, LogLocked
 from plexbridge.log.sqlite import SqliteLog
 from plexbridge.log.worker import SWITCH_INTERVAL_S
 from plexbridge.logs import configure
+from plexbridge.relay.child.connector import system_ca_file
+from plexbridge.server.config import EdgeLimits
 from plexbridge.server.listener import ListenFailed, open_listener
 from plexbridge.server.serve import Server, build_config
 from plexbridge.settings import Settings
+from plexbridge.tuner.discovery.opening import open_presence
 from plexbridge.version import __version__
 from plexbridge.web.application import build_app
 
@@ -64,26 +68,57 @@ def serve(settings: Settings, *, demo: bool) -> int:
         if warning is not None:
             _log.warning(warning)
         with asyncio.Runner(loop_factory=_new_event_loop) as runner:
-            return runner.run(_serve(Grounds(settings, log, installation), demo))
+            return runner.run(_serve(Grounds(settings, log, installation, system_ca_file()), demo))
     except CannotStart as refusal:
         print(f"plexbridge: {refusal}", file=sys.stderr)
         return EXIT_CANNOT_OPEN
 
 
 async def _serve(grounds: Grounds, demo: bool) -> int:
+    settings = grounds.settings
     bridge = Bridge(grounds, demo=demo)
     try:
         await bridge.start()
-        listener = open_listener(grounds.settings.host, grounds.settings.port)
+        listener = open_listener(settings.host, settings.port)
         server = Server(
-            build_config(build_app(bridge), version=__version__), on_draining=bridge.drain
+            build_config(
+                build_app(bridge),
+                version=__version__,
+                limits=EdgeLimits(connections_per_address=settings.connections_per_address),
+            ),
+            on_draining=bridge.drain,
+            upstreams=settings.tuner_count,
         )
         _tell_addresses(bridge, listener)
-        await server.serve([listener])
+        presence = open_presence(
+            settings,
+            bridge.tuner,
+            port=listener.getsockname()[1],
+            version=__version__,
+            monotonic=bridge.clock.monotonic,
+            random=SystemRandom().random,
+        )
+        try:
+            await server.serve([listener, *_second_listener(settings)])
+        finally:
+            await presence.close()
     finally:
         bridge.drain()
         await bridge.close()
     return EXIT_OK
+
+
+def _second_listener(settings: Settings) -> list[socket.socket]:
+    """The other port, if one is wanted and can be had; the bridge serves without it as well."""
+    if settings.second_port == "off":
+        return []
+    try:
+        return [open_listener(settings.host, settings.second_port)]
+    except ListenFailed as failed:
+        cause = failed.__cause__
+        why = cause.strerror if isinstance(cause, OSError) else str(failed)
+        _log.warning("PLEXBRIDGE_SECOND_PORT is not served", port=settings.second_port, why=why)
+        return []
 
 
 def _tell_addresses(bridge: Bridge, listener: socket.socket) -> None:

@@ -5,6 +5,7 @@ takes the reverse one.
 """
 
 import asyncio
+import os
 import platform
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from random import SystemRandom
 from typing import Any, Final
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from events.commands import Command, Recover, ShutDown, Started
 from events.ids import ChannelId, SourceId
@@ -29,23 +31,32 @@ from plexbridge.control.sweep import Sweep
 from plexbridge.control.telling import Telling
 from plexbridge.control.ticker import Ticker
 from plexbridge.control.viewers import Viewers
-from plexbridge.data_dir import LINEUP_FILE
+from plexbridge.data_dir import GUIDES_DIR, LINEUP_FILE
 from plexbridge.demo.provider import DemoProvider
 from plexbridge.ids import Ids
 from plexbridge.installation import Installation
 from plexbridge.lineup.channels import Channel, Lineup
 from plexbridge.lineup.fetch import PlaylistFetcher
+from plexbridge.lineup.guide.download import HEAD_TIMEOUT_S, GuideFetcher
+from plexbridge.lineup.guide.in_force import GuideInForce, guide_key
+from plexbridge.lineup.guide.store import Guide
 from plexbridge.lineup.in_force import LineupInForce, source_of
 from plexbridge.lineup.store import LineupStore
 from plexbridge.log.driver import SQLITE_VERSION
+from plexbridge.log.port import Durable
 from plexbridge.log.sqlite import SqliteLog
 from plexbridge.outbound import Outbound, OutboundPolicy
-from plexbridge.relay.connector import HttpConnector
+from plexbridge.relay.child.connector import ChildConnector
+from plexbridge.relay.child.process import Spawner
+from plexbridge.relay.child.spawning import DEFAULT_PROGRAM
+from plexbridge.relay.kinds import UpstreamConnector
 from plexbridge.relay.policy import RelayPolicy
 from plexbridge.settings import Settings
+from plexbridge.timings import Timings
 from plexbridge.tuner.device import Device
 from plexbridge.tuner.routes import Tuner
 from plexbridge.tuner.streaming import Streams
+from plexbridge.tuner.transcoding import Transcodes
 from plexbridge.version import __version__
 from plexbridge.web.feed import Feed
 
@@ -63,6 +74,8 @@ class Grounds:
     settings: Settings
     log: SqliteLog
     installation: Installation
+    ca_file: str | None = None
+    """Certificates of authorities, for ffmpeg builds that do not find the system's."""
 
 
 class Bridge:
@@ -79,25 +92,35 @@ class Bridge:
         self._installation = grounds.installation
         self._demo = DemoProvider(self.clock) if demo else None
         self._ids = Ids(self.clock, random.getrandbits)
-        self._outbound = Outbound(
-            OutboundPolicy(allow=settings.upstream_allow + (LOOPBACK if demo else ()))
-        )
+        reach = OutboundPolicy(allow=settings.upstream_allow + (LOOPBACK if demo else ()))
+        self._outbound = Outbound(reach)
+        self._guides_outbound = Outbound(reach, head_timeout_s=HEAD_TIMEOUT_S)
+        self._spawner = Spawner(settings.ffmpeg_path or DEFAULT_PROGRAM, os.environ)
+        children = ChildConnector(self._spawner, reach, self.clock, ca_file=grounds.ca_file)
         self.effects = Effects(
             viewers=self.viewers,
-            connector=HttpConnector(self._outbound),
+            connector=UpstreamConnector(self._outbound, children, self.clock),
             clock=self.clock,
             random=random,
             relay_policy=RelayPolicy(
                 first_byte_ms=settings.first_byte_timeout_ms,
                 stall_ms=settings.upstream_stall_ms,
+                resilient=settings.auto_upgrade_to_resilient,
             ),
             channel=self._channel,
+            allowed=self._allowed,
             report=self._report,
+            settle_ms=settings.source_settle_ms,
         )
+        self.registry = CollectorRegistry()
+        self._timings = Timings(self.registry, self.clock)
         self.projector = Projector(self.log)
         self.feed = Feed(self.log)
         self._tasks: list[asyncio.Task[None]] = []
         self._lineup: LineupInForce | None = None
+        self.guides: GuideInForce | None = None
+        """The programme guides, once the lineup is there."""
+        self._random = random
 
     async def start(self) -> None:
         """Recover what a crash left open, then read the lineup. Nothing listens yet.
@@ -107,6 +130,7 @@ class Bridge:
         """
         world = await self.projector.start()
         self.log.subscribe(Telling().became_durable)
+        self.log.subscribe(self._timings.became_durable)
         self._join(world)
         await self._record_start()
         if self._demo is not None:
@@ -119,9 +143,13 @@ class Bridge:
             note=self.door.note,
         )
         await self._lineup.load()
+        self.guides = self._make_guides()
+        await self.guides.load()
         self._begin(self._ticker.run(), "ticker")
         self._begin(self.sweep.run(), "sweep")
+        self._begin(self._timings.watch_loop(), "loop lag")
         self._begin(self._lineup.retry(), "lineup")
+        self._begin(self.guides.run(), "guides")
 
     def drain(self) -> None:
         """End every session and give nothing more; at once. For the server, at a signal."""
@@ -138,12 +166,24 @@ class Bridge:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.effects.close()
+        await self._spawner.close()
         await self.door.close()
         await self._outbound.close()
+        await self._guides_outbound.close()
         if self._demo is not None:
             await self._demo.close()
         await self.projector.close()
         await self.log.close()
+
+    @property
+    def durable_position(self) -> int:
+        """The last event known to be durable."""
+        return self._timings.position
+
+    @property
+    def children(self) -> int:
+        """Child processes that are alive."""
+        return self._spawner.children
 
     @property
     def lineup(self) -> Lineup:
@@ -164,6 +204,24 @@ class Bridge:
         if self._demo is not None:  # its port differs at each start, its channels do not
             return [(DEMO_SOURCE, self._demo.playlist_url)]
         return [(source_of(location, key), location) for location in self.settings.playlist]
+
+    def _make_guides(self) -> GuideInForce:
+        key = self._installation.digest_key
+        guides = [(guide_key(location, key), location) for location in self.settings.guide]
+        if self._demo is not None:
+            guides = [(DEMO_SOURCE, self._demo.guide_url)]
+        return GuideInForce(
+            guides,
+            directory=self.settings.data_dir / GUIDES_DIR,
+            fetcher=GuideFetcher(self._guides_outbound),
+            clock=self.clock,
+            random=self._random,
+            lineup=lambda: self.lineup,
+            note=self.door.note,
+        )
+
+    def _guide(self) -> Guide:
+        return Guide(()) if self.guides is None else self.guides.guide
 
     def _join(self, world: World) -> None:
         """Make what needs the decided state."""
@@ -187,14 +245,17 @@ class Bridge:
             self.clock,
             throttle_ms=settings.activity_tracking_throttle_ms,
             gauges=self.gauges.sample,
+            media_rate=self.effects.media_rate,
         )
         streams = Streams(
             self.door,
             self.effects,
             clock=self.clock,
             ids=self._ids,
-            source_limits={},
-            progress=self.viewers.all_progress,
+            allowed=self._allowed,
+            progress=self.viewers.progress,
+            starts_per_second=settings.starts_per_second,
+            transcodes=Transcodes(self._spawner),
         )
         self.tuner = Tuner(
             device=Device(
@@ -207,6 +268,7 @@ class Bridge:
             tuner_rows=self._tuner_rows,
             tuner_rates=self.gauges.tuner_rates,
             streams=streams,
+            guide=self._guide,
         )
 
     async def _record_start(self) -> None:
@@ -248,7 +310,11 @@ class Bridge:
     def _channel(self, channel: ChannelId) -> Channel | None:
         return self.lineup.by_id(channel)
 
-    def _report(self, command: Command) -> object:
+    def _allowed(self, source: SourceId) -> int:
+        """Connections a source allows; 0 where that is not known. A playlist does not tell."""
+        return self.settings.source_connections
+
+    def _report(self, command: Command) -> "asyncio.Future[Durable] | None":
         return self.door.report(command)
 
     def _tuner_rows(self) -> list[dict[str, Any]]:

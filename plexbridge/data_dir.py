@@ -6,6 +6,8 @@ from typing import Final
 
 LOG_FILE: Final = "plexbridge.db"
 LINEUP_FILE: Final = "lineup.db"
+GUIDES_DIR: Final = "guides"
+"""One file for each guide; 0700, for what is on is nobody else's business."""
 
 
 class DataDirUnusable(Exception):

@@ -6,7 +6,9 @@ nothing.
 
 import asyncio
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from plexbridge.log.driver import SQLITE_VERSION, version_warning
 from plexbridge.log.errors import CannotOpen, StorageFailed
 from plexbridge.log.reader import SqliteReader
 from plexbridge.outbound import Outbound, OutboundPolicy
+from plexbridge.relay.child.spawning import DEFAULT_PROGRAM
 from plexbridge.server.listener import ListenFailed, PortTaken, open_listener
 from plexbridge.settings import Origin, Settings
 
@@ -33,6 +36,16 @@ PLAYLIST_SECONDS_MAX: Final = 30.0
 """A person waits for the answer; the bridge itself waits longer."""
 
 DEMO_CHANNELS: Final = 6
+
+FFMPEG_SECONDS_MAX: Final = 10.0
+"""For telling its version: from a cold disk it takes a second."""
+
+FFMPEG_MAJOR_MIN: Final = 5
+"""The first with `option` lines in ffconcat scripts: see `relay.child.command`."""
+
+WITHOUT_FFMPEG: Final = (
+    "RTSP, RTMP, SRT, UDP, DASH channels and transcoded previews will say so; everything else works"
+)
 
 
 class State(StrEnum):
@@ -69,7 +82,7 @@ def examine(settings: Settings, ours: Ours) -> list[Answer]:
         sqlite(),
         port(settings, ours),
         *asyncio.run(playlists(settings)),
-        ffmpeg(),
+        ffmpeg(settings),
         demo_clips(),
         *settings_changed(settings),
     ]
@@ -153,12 +166,40 @@ async def playlists(settings: Settings) -> list[Answer]:
     return answers
 
 
-def ffmpeg() -> Answer:
-    """ffmpeg is optional: nothing that is relayed as it comes needs it."""
-    found = shutil.which("ffmpeg")
-    if found is None:
-        return Answer("ffmpeg", State.NOTE, "not found; only upstreams read through it need it")
-    return Answer("ffmpeg", State.FINE, found)
+def ffmpeg(settings: Settings) -> Answer:
+    """ffmpeg is optional: nothing that is relayed as it comes needs it. Runs it once."""
+    subject = "ffmpeg"
+    program = settings.ffmpeg_path or DEFAULT_PROGRAM
+    path = shutil.which(program)
+    if path is None:
+        named = "" if settings.ffmpeg_path is None else f" ({program}, named by FFMPEG_PATH)"
+        state = State.NOTE if settings.ffmpeg_path is None else State.FAULT
+        return Answer(subject, state, f"not found{named}: {WITHOUT_FFMPEG}")
+    version = _ffmpeg_version(path)
+    if version is None:
+        return Answer(subject, State.FAULT, f"{path} does not run: {WITHOUT_FFMPEG}")
+    text = f"found, version {version}"
+    number = re.match(r"n?([0-9]+)\.", version)
+    if number is not None and int(number[1]) < FFMPEG_MAJOR_MIN:
+        why = f"{FFMPEG_MAJOR_MIN}.0 or newer is needed for RTSP, RTMP, SRT, UDP, RTP, MMS and DASH"
+        return Answer(subject, State.NOTE, f"{text}: {why}")
+    return Answer(subject, State.FINE, text)
+
+
+def _ffmpeg_version(path: str) -> str | None:
+    """What it calls its version; builds from the repository have no number."""
+    try:
+        shown = subprocess.run(
+            [path, "-hide_banner", "-version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=FFMPEG_SECONDS_MAX,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.match(rb"ffmpeg version (\S+)", shown.stdout)
+    return None if found is None else found[1].decode("ascii", "replace")
 
 
 def demo_clips() -> Answer:

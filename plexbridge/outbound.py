@@ -19,14 +19,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from ipaddress import ip_address
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import aiohttp
 from yarl import URL
 
 from plexbridge.reachable import Address, AddressForbidden, OutboundPolicy
 
-__all__ = ["AddressForbidden", "Gate", "Outbound", "OutboundFailed", "OutboundPolicy"]
+__all__ = ["AddressForbidden", "Asked", "Gate", "Outbound", "OutboundFailed", "OutboundPolicy"]
 
 REDIRECT_HOPS_MAX = 5
 """Providers send to a token server and on to an edge: two or three hops. More is a loop."""
@@ -111,6 +111,14 @@ class Gate:
         return self.from_public or any(self.policy.is_public(address) for address in self.passed)
 
 
+class Asked(NamedTuple):
+    """An answer, and what its reader must know of where it came from."""
+
+    response: aiohttp.ClientResponse
+    from_public: bool
+    """Whether addresses read in it are a public host's."""
+
+
 _gate: ContextVar[Gate] = ContextVar("gate")
 """The gate of the hop being connected. A context variable, because the connector that makes the
 sockets is shared and its tasks (one per address tried) inherit the context of the request."""
@@ -159,7 +167,20 @@ class Outbound:
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """The answer to a GET of an address that a person wrote down. See `ask`.
+
+        Raises:
+            OutboundFailed: for everything that can go wrong out there.
+        """
+        return (await self.ask(url, headers)).response
+
+    async def ask(
+        self, url: str, headers: Mapping[str, str], *, from_public: bool = False
+    ) -> Asked:
         """The answer to a GET: status 2xx, redirects followed, body unread. The caller closes it.
+
+        `from_public`: the address was read in what a public host answered, which may not lead into
+        a private network.
 
         Name look-up, TCP and TLS of each hop take at most `connect_timeout_s`; everything up to
         the last hop's header together `head_timeout_s`. The body has no deadline here.
@@ -169,7 +190,7 @@ class Outbound:
         """
         try:
             async with asyncio.timeout(self._head_timeout_s):
-                return await self._follow(url, headers)
+                return await self._follow(url, headers, from_public)
         except TimeoutError:
             failure = OutboundFailed("timeout", "upstream_head_timeout")
         raise failure
@@ -179,15 +200,14 @@ class Outbound:
         if self._session is not None:
             await self._session.close()
 
-    async def _follow(self, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _follow(self, url: str, headers: Mapping[str, str], from_public: bool) -> Asked:
         target = _parsed(url)
         carried = dict(headers)
-        from_public = False
         for _ in range(REDIRECT_HOPS_MAX + 1):
             gate = Gate(self._policy, from_public)
             response = await self._hop(target, carried, gate)
             if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-                return response
+                return Asked(response, gate.leads_from_public)
             location = response.headers.get("Location")
             status, retry_after_s = response.status, _retry_after_s(response)
             response.close()

@@ -232,6 +232,14 @@ def _read_admin_key(value: object) -> str:
     return text
 
 
+def _read_program(value: object) -> str:
+    text = _as_text(value).strip()
+    # A name is looked for on the PATH; a path from somewhere is another file tomorrow.
+    if not text or "\0" in text or ("/" in text and not text.startswith("/")):
+        raise ValueError("neither a name nor an absolute path")
+    return text
+
+
 NETWORKS = Listed(
     _read_network, "networks such as `192.168.0.0/16` or `fd00::/8`, separated by spaces", r"[\s,]+"
 )
@@ -248,3 +256,4 @@ ADMIN_KEY = Form(
     f"{_ADMIN_KEY_CHARS[0]} to {_ADMIN_KEY_CHARS[1]} printable ASCII characters without spaces",
     _read_admin_key,
 )
+PROGRAM = Form("the name of a program on the `PATH`, or an absolute path", _read_program)

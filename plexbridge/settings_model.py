@@ -26,6 +26,7 @@ from plexbridge.setting_kinds import (
     FRIENDLY_NAME,
     LOCATIONS,
     NETWORKS,
+    PROGRAM,
     Kind,
     OneOf,
     Switch,
@@ -93,6 +94,23 @@ class Settings(BaseSettings):
     port: Annotated[int, Setting("PORT", WholeNumber(0, 65_535))] = Field(
         3000, description="the TCP port to listen on; `0` takes any free one"
     )
+    second_port: Annotated[
+        int | Literal["off"],
+        Setting("PLEXBRIDGE_SECOND_PORT", WordOr("off", WholeNumber(1, 65_535))),
+    ] = Field(
+        "off",
+        description="one more TCP port to listen on: `80` for Jellyfin's search for tuners and "
+        "for Channels, which ask there whatever they are told",
+    )
+    discovery: Annotated[bool, Setting("PLEXBRIDGE_DISCOVERY", Switch())] = Field(
+        True,
+        description="answer players that search for HDHomeRun tuners, on port 65001 of UDP and TCP",
+    )
+    ssdp: Annotated[bool, Setting("PLEXBRIDGE_SSDP", Switch())] = Field(
+        False,
+        description="announce the tuner by SSDP (UPnP) as well; no player needs it, and it shows "
+        "in lists of DLNA servers",
+    )
     base_url: Annotated[str | None, Setting("BASE_URL", BASE_URL)] = Field(
         None,
         description="what players are told to connect to, where they cannot use the address "
@@ -100,6 +118,11 @@ class Settings(BaseSettings):
     )
     playlist: Annotated[tuple[str, ...], Setting("PLEXBRIDGE_PLAYLIST", LOCATIONS, secret=True)] = (
         Field((), repr=False, description="the providers' M3U playlists")
+    )
+    guide: Annotated[tuple[str, ...], Setting("PLEXBRIDGE_GUIDE", LOCATIONS, secret=True)] = Field(
+        (),
+        repr=False,
+        description="the programme guides (XMLTV, plain, gzip or xz), the most trusted first",
     )
     tuner_count: Annotated[int, Setting("TUNER_COUNT", WholeNumber(1, 1_000))] = Field(
         _POLICY.tuners, description="tuners: how many channels can be watched at once"
@@ -180,6 +203,34 @@ class Settings(BaseSettings):
         _POLICY.admission_wait_ms,
         description="how long a request waits for a tuner to be released before it is refused",
     )
+    source_connections: Annotated[
+        int, Setting("PLEXBRIDGE_SOURCE_CONNECTIONS", WholeNumber(0, 1_000))
+    ] = Field(
+        0,
+        description="connections that the provider account of each playlist allows at once; `0`: "
+        "not known, no bound",
+    )
+    source_settle_ms: Annotated[
+        int, Setting("PLEXBRIDGE_SOURCE_SETTLE", WholeNumber(0, 10_000, "ms"))
+    ] = Field(
+        0,
+        description="pause between the end of one connection to a provider and the next one, for "
+        "providers that go on counting a connection that is closed",
+    )
+    connections_per_address: Annotated[
+        int, Setting("PLEXBRIDGE_CONNECTIONS_PER_ADDRESS", WholeNumber(0, 10_000))
+    ] = Field(
+        64,
+        description="connections open at once from one address; `0` is no bound. Loopback, where "
+        "a reverse proxy may be, has none",
+    )
+    starts_per_second: Annotated[
+        int, Setting("PLEXBRIDGE_STARTS_PER_SECOND", WholeNumber(0, 10_000))
+    ] = Field(
+        20,
+        description="streams that one address may begin in a second; `0` is no bound. Loopback "
+        "has none",
+    )
     trusted_networks: Annotated[
         tuple[Network, ...], Setting("PLEXBRIDGE_TRUSTED_NETWORKS", NETWORKS)
     ] = Field(
@@ -192,6 +243,11 @@ class Settings(BaseSettings):
         (),
         description="networks an upstream may be on beside public and private ones; loopback "
         "and link-local only if named here",
+    )
+    ffmpeg_path: Annotated[str | None, Setting("FFMPEG_PATH", PROGRAM)] = Field(
+        None,
+        description="the ffmpeg that reads RTSP, RTMP, SRT, UDP, RTP, MMS and DASH upstreams and "
+        "transcodes previews; without it, `ffmpeg` on the `PATH`",
     )
     admin_key: Annotated[
         SecretStr | None, Setting("PLEXBRIDGE_ADMIN_KEY", ADMIN_KEY, secret=True, in_file=False)

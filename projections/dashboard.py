@@ -10,7 +10,7 @@ from projections.live import Live, Row
 from projections.tallies import Ends, Handlers, Sources
 
 NAME: Final = "dashboard"
-VERSION: Final = 2
+VERSION: Final = 4
 """Of the stored state, and of the documents and words made of it: another version is folded anew,
 and every stored session's row with it."""
 

@@ -7,7 +7,14 @@ from events.deadlines import deadline
 from events.envelope import Recorded
 from events.ids import ChannelId, ConnectionId, SessionId, UnixMicros
 from events.machine import ACTIVE, ENDED, ERROR
-from events.payloads import ActivityData, ConnectData, EndData, LeasedData, ReleasedData
+from events.payloads import (
+    ActivityData,
+    ConnectData,
+    EndData,
+    LeasedData,
+    ReleasedData,
+    SourceChangedData,
+)
 from events.policy import Policy
 from events.world import Session
 from projections.words import explain
@@ -39,6 +46,7 @@ class Live:
             "reclaim": self._ended,
             "tuner_leased": self._leased,
             "tuner_released": self._released,
+            "source_changed": self._source_changed,
             "policy_set": self._policy,
         }
 
@@ -165,6 +173,15 @@ class Live:
         data = cast(ReleasedData, event.payload)
         del self.state["leases"][event.stream[8:]]
         self.state["freed"][str(data["tuner"])] = {"at": event.at // 1_000, "why": data["why"]}
+
+    def _source_changed(self, event: Recorded) -> None:
+        source = cast(SourceChangedData, event.payload)["source"]
+        lease = self.state["leases"][event.stream[8:]]
+        lease["source"] = source
+        for session in lease["sessions"]:
+            row = self.state["sessions"][session]
+            row["source"] = source
+            self._touch(row)
 
     def _policy(self, event: Recorded) -> None:
         self.state["policy"] = dict(event.payload)

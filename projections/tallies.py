@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 from events.envelope import Recorded
 from events.machine import ENDED, RECLAIM
-from events.payloads import EndData, LeasedData, RefusedData, ReleasedData
+from events.payloads import EndData, LeasedData, RefusedData, ReleasedData, SourceChangedData
 from events.policy import Policy
 from projections.live import Live, Row, document
 
@@ -38,6 +38,7 @@ class Sources:
         self.handlers: Handlers = {
             "tuner_leased": self._leased,
             "tuner_released": self._released,
+            "source_changed": self._changed,
             "upstream_lost": self._lost,
             "refreshed": self._refreshed,
             "refresh_failed": self._failed,
@@ -71,6 +72,13 @@ class Sources:
     def _released(self, event: Recorded) -> None:
         self._row(cast(ReleasedData, event.payload)["source"])["connections"] -= 1
 
+    def _changed(self, event: Recorded) -> None:
+        data = cast(SourceChangedData, event.payload)
+        self._row(data["before"])["connections"] -= 1
+        row = self._row(data["source"])
+        row["connections"] += 1
+        row["allowed"] = data["allowed"]
+
     def _lost(self, event: Recorded) -> None:
         data = event.payload
         self._row(data["source"])["last_lost"] = {
@@ -103,9 +111,11 @@ class Ends:
             "refused": {},
             "bytes": 0,
             "channels": {},
+            "letting_go": {},
         }
         self.handlers: Handlers = {
             "connect": self._connect,
+            "tuner_released": self._released,
             "error": self._end,
             "disconnect": self._end,
             "reclaim": self._end,
@@ -113,9 +123,13 @@ class Ends:
         }
 
     def just_ended(self) -> list[Row]:
-        """The newest first."""
+        """The newest first, each with how long after it its tuner was free: None while it is not,
+        and where others went on watching the channel."""
         policy = Policy.from_payload(self._live.state["policy"])
-        return [document(row, policy) for row in reversed(self.state["just_ended"])]
+        return [
+            {**document(row, policy), "tuner_freed_after_ms": row["tuner_freed_after_ms"]}
+            for row in reversed(self.state["just_ended"])
+        ]
 
     def cleanup(self) -> Row:
         """Seconds by reason, against the seed's promises."""
@@ -141,10 +155,11 @@ class Ends:
         }
 
     def _connect(self, event: Recorded) -> None:
+        channel = event.payload["channel"]
+        self.state["letting_go"].pop(channel["id"], None)  # the relay goes on for who comes
         if event.ver != 1:
             return
         self.state["sessions"] += 1
-        channel = event.payload["channel"]
         channels = self.state["channels"]
         row = channels.pop(channel["id"], None) or {"sessions": 0, "bytes": 0}
         row |= {"guide_number": channel["guide_number"], "name": channel["name"]}
@@ -177,8 +192,17 @@ class Ends:
             "accepted_at": data["accepted_at"],
             "errors": row["errors"] + (event.type == "error"),
             "ended_at": event.at,
+            "tuner_freed_after_ms": None,
         }
+        if self._live.state["leases"][row["channel"]["id"]]["sessions"] == [row["id"]]:
+            self.state["letting_go"][row["channel"]["id"]] = row["id"]
         self.state["just_ended"] = [*self.state["just_ended"], ended][-JUST_ENDED_KEPT:]
+
+    def _released(self, event: Recorded) -> None:
+        last = self.state["letting_go"].pop(event.stream[8:], None)
+        for row in self.state["just_ended"]:
+            if row["id"] == last:
+                row["tuner_freed_after_ms"] = (event.at - row["ended_at"]) // 1_000
 
     def _clean(self, reason: str, event: Recorded, data: EndData) -> None:
         """From what made it end to its end: a deadline's cause is the last accepted byte; any

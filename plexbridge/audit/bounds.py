@@ -29,6 +29,8 @@ class Bounds:
             self._policy, self._policy_known = Policy.from_payload(data), True
         elif row.type == "tuner_leased":
             yield from self._leased(row, data)
+        elif row.type == "source_changed":
+            yield from self._source_changed(row, data)
         elif row.type == "tuner_released":
             self._leases.pop(row.stream, None)
         elif row.type == CONNECT and row.src == NEW:
@@ -42,7 +44,7 @@ class Bounds:
 
     def _leased(self, row: Recorded, data: dict[str, Any]) -> Iterator[Finding]:
         self.examined += 1
-        tuner, source, allowed = data["tuner"], data["source"], data["allowed"]
+        tuner, source = data["tuner"], data["source"]
         others = {channel: held for channel, held in self._leases.items() if channel != row.stream}
         for channel, (held, _) in others.items():
             if held == tuner:
@@ -50,11 +52,24 @@ class Bounds:
         in_use, tuners = len(others) + 1, self._policy.tuners
         if self._policy_known and (in_use > tuners or tuner >= tuners):
             yield self._found(row, f"tuner {tuner}, {in_use} in use; {tuners} are allowed")
-        counted = sum(of == source for _, of in others.values()) + 1
-        if allowed and max(counted, data["in_use"]) > allowed:
-            text = f"{max(counted, data['in_use'])} connections of source {source}"
-            yield self._found(row, f"{text}; {allowed} are allowed")
+        yield from self._connections(row, data)
         self._leases[row.stream] = (tuner, source)
+
+    def _source_changed(self, row: Recorded, data: dict[str, Any]) -> Iterator[Finding]:
+        self.examined += 1
+        yield from self._connections(row, data)
+        if row.stream in self._leases:  # an export may begin in the middle
+            tuner, _ = self._leases[row.stream]
+            self._leases[row.stream] = (tuner, data["source"])
+
+    def _connections(self, row: Recorded, data: dict[str, Any]) -> Iterator[Finding]:
+        """The source's connections with this one, as counted here and as the event says."""
+        source, allowed = data["source"], data["allowed"]
+        others = (of for channel, (_, of) in self._leases.items() if channel != row.stream)
+        counted = max(sum(of == source for of in others) + 1, data["in_use"])
+        if allowed and counted > allowed:
+            text = f"{counted} connections of source {source}; {allowed} are allowed"
+            yield self._found(row, text)
 
     def _connected(self, row: Recorded) -> Iterator[Finding]:
         self.examined += 1

@@ -12,6 +12,10 @@ Playlist = Annotated[
     list[str] | None,
     typer.Option("--playlist", metavar="URL|FILE", help="A provider's M3U playlist; repeatable."),
 ]
+Guide = Annotated[
+    list[str] | None,
+    typer.Option("--guide", metavar="URL|FILE", help="An XMLTV programme guide; repeatable."),
+]
 Host = Annotated[str | None, typer.Option(help="The address to listen on.", show_default=False)]
 ServePort = Annotated[
     str | None,
@@ -30,6 +34,7 @@ LogLevel = Annotated[
 
 def serve(
     playlist: Playlist = None,
+    guide: Guide = None,
     host: Host = None,
     port: ServePort = None,
     data_dir: DataDir = None,
@@ -38,11 +43,13 @@ def serve(
     log_level: LogLevel = None,
 ) -> None:
     """Serve channels to Plex, Jellyfin, Emby, Kodi, VLC and ffmpeg until stopped."""
-    if demo and playlist:
-        raise NotUnderstood("--demo and --playlist exclude each other: the demo has its own")
+    for option, given in (("--playlist", playlist), ("--guide", guide)):
+        if demo and given:
+            raise NotUnderstood(f"--demo and {option} exclude each other: the demo has its own")
     settings = settings_for(
         data_dir,
         playlist=playlist,
+        guide=guide,
         host=host,
         port=port,
         tuner_count=tuners,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, tzinfo
 from http import HTTPStatus
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 import typer
 
@@ -174,25 +175,45 @@ def _step(step: StoryStep, zone: tzinfo | None) -> tuple[object, ...]:
 
 @app.command()
 def stop(
-    session: Meant,
+    session: Annotated[
+        str | None, typer.Argument(metavar="SESSION", help="An id, or a part at either end.")
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option("--client", help="Every session of this address.")
+    ] = None,
+    channel: Annotated[
+        str | None, typer.Option("--channel", help="Every session of this channel's id.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every session.")] = False,
     reason: Reason = "manual",
     data_dir: DataDir = None,
     port: Port = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a session on the running bridge. Exit code 3 when there is none."""
+    """End sessions on the running bridge: one, a client's, a channel's, or all. Exit code 3 when
+    there is none running."""
     if reason not in INTENTIONAL:
         raise NotUnderstood(f"--reason is one of {', '.join(sorted(INTENTIONAL))}")
+    if sum((session is not None, client is not None, channel is not None, everything)) != 1:
+        raise NotUnderstood("name one SESSION, or --client, --channel or --all")
     settings = settings_for(data_dir, port=port)
-    with opened_log(settings.data_dir) as reader:
-        meant = session_meant(reader, session)
-    answer = ask(settings, "DELETE", f"/api/sessions/{meant}?reason={reason}")
+    if session is not None:
+        with opened_log(settings.data_dir) as reader:
+            path = f"/api/sessions/{session_meant(reader, session)}?"
+    else:
+        asked = {"client": client, "channel": channel, "all": "true" if everything else None}
+        path = f"/api/sessions?{urlencode({k: v for k, v in asked.items() if v is not None})}&"
+    answer = ask(settings, "DELETE", f"{path}reason={reason}")
     document = answer.document()
     if answer.status == HTTPStatus.OK:
         if as_json:
             json_line(document)
-        else:
-            line(f"{meant} ended: {reason}, {size(pick(document, 'ended', 'bytes') or 0)}")
+            return
+        ended = document["ended"]
+        for one in ended if isinstance(ended, list) else [ended]:
+            line(f"{pick(one, 'id')} ended: {reason}, {size(pick(one, 'bytes') or 0)}")
+        if not ended:
+            line("no session was open")
         return
     told = document.get("detail") or document.get("error") or HTTPStatus(answer.status).phrase
     if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):

@@ -10,11 +10,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
 
 import structlog
 
-from events.commands import Accepted, Command, Note, Progress, Stop, Tune, TuneUnknown
+from events.commands import Accepted, AlwaysRefused, Command, Note, Stop, Tune
 from events.commands import Disconnect as DisconnectCommand
 from events.decide import decide
 from events.decision import Decision
@@ -24,6 +23,9 @@ from events.machine import ENDED
 from events.refusals import AlreadyEnded, LogCannotStore, Refused, UnknownSession
 from events.world import World, evolve
 from plexbridge.clock import Clock
+from plexbridge.control.line import Line
+from plexbridge.control.outage import Observe, closed_without, gone, left_behind
+from plexbridge.control.pending import Pending
 from plexbridge.control.stamp import Stamper
 from plexbridge.log.port import Durable, EventLog, LogUnavailable
 
@@ -36,20 +38,10 @@ out; ends are always kept, and are bounded because nothing new begins meanwhile.
 RETRY_S = 1.0
 """Between attempts to store what waits: a full disk is not freed in less."""
 
+_FREEING = frozenset({"tuner_released", "source_changed"})
+"""Events after which a tuner or a connection of a source is free again."""
+
 Apply = Callable[[Sequence[NewEvent], World], None]
-Observe = Callable[[SessionId], Progress | None]
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A decision on its way to the disk."""
-
-    command: Command
-    actor: str
-    events: tuple[NewEvent, ...]
-    durable: "asyncio.Future[Durable]"
-    unheard: list[frozenset[bytes]] = field(default_factory=list)
-    """Ids of each attempt to store it of which only the failure was heard."""
 
 
 class Door:
@@ -75,15 +67,16 @@ class Door:
         self._stamper = stamper
         self._apply = apply
         self._observe = observe
-        self._pending: deque[_Pending] = deque()
-        self._backlog: deque[_Pending] = deque()
+        self._pending: deque[Pending] = deque()
+        self._backlog: deque[Pending] = deque()
         self._outage = False
         self._retry: asyncio.Task[None] | None = None
         self._retry_s = retry_s
-        self._not_given: list[_Pending] = []
+        self._not_given: list[Pending] = []
         self._stored_meanwhile: list[Recorded] = []
-        self._waiters: deque[asyncio.Future[None]] = deque()
-        self._asking_again = 0
+        self._closed_meanwhile: set[tuple[str, int]] = set()
+        """Channel streams and leases whose relays were closed during an outage."""
+        self._waiters = Line()
         log.subscribe(self._became_durable)
 
     @property
@@ -112,8 +105,11 @@ class Door:
             return None
         if self._outage and self._may_be_left_out(command):
             return None
+        resting = any(isinstance(earlier.command, Tune) for earlier in self._pending)
         pending = self._take(command, decision, actor)
-        self._apply(pending.events, self.world)
+        if resting:
+            pending.wait_with_releases()
+        self._carry_out(pending)
         return pending.durable
 
     async def stop(self, session: SessionId, *, reason: str, detail: str, actor: str) -> Durable:
@@ -167,8 +163,7 @@ class Door:
         Raises:
             Refused: with the rule and the holders.
         """
-        while self._asking_again:  # noqa: ASYNC110 (who waits longer asks first, within this turn)
-            await asyncio.sleep(0)
+        await self._waiters.behind_who_was_woken()
         while True:
             command = ask()
             if self._outage:
@@ -177,12 +172,12 @@ class Door:
             if not decision.wait:
                 return await self._answer(command, decision)
             left_ms = self.world.policy.admission_wait_ms - (command.at - command.asked_at) // 1_000
-            await self._release_or_timeout(left_ms / 1_000)
+            await self._waiters.wait(left_ms / 1_000)
 
-    def refuse(self, command: TuneUnknown) -> Refused:
-        """Record that a player asked for what the lineup does not have."""
+    def refuse(self, command: AlwaysRefused) -> Refused:
+        """Record that a player asked for what nobody gets: no such channel, or too often."""
         decision = decide(command, self.world)
-        assert decision.refusal is not None, "an unknown channel is always refused"
+        assert decision.refusal is not None, "it is refused in every state"
         if decision.drafts and not self._outage:
             self._take(command, decision, "player")
         return decision.refusal
@@ -210,48 +205,32 @@ class Door:
         granted = next((one for one in sessions if one.connection == command.connection), None)
         if granted is None:
             return
-        self.report(
-            DisconnectCommand(
-                at=self._clock.now(),
-                session=granted.id,
-                connection=command.connection,
-                reason="client_disconnect",
-                detail="client_closed",
-                progress=None,
-            ),
-            actor="player",
-        )
-
-    async def _release_or_timeout(self, timeout_s: float) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await asyncio.wait((waiter,), timeout=max(timeout_s, 0.001))
-        finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
-            else:
-                self._asking_again -= 1
+        self.report(gone(granted.id, command.connection, self._clock.now()), actor="player")
 
     # Deciding and storing --------------------------------------------------------------------
 
-    def _take(self, command: Command, decision: Decision, actor: str) -> _Pending:
+    def _take(self, command: Command, decision: Decision, actor: str) -> Pending:
         events = self._stamper.stamp(decision.drafts, self.world, actor=actor)
         for event in events:
             evolve(self.world, event)
         durable = asyncio.get_running_loop().create_future()
         # A failure is told to the door itself; nobody else needs to look at this future.
         durable.add_done_callback(lambda done: done.cancelled() or done.exception())
-        pending = _Pending(command, actor, events, durable)
+        pending = Pending(command, actor, events, durable)
         if self._outage:
             self._backlog.append(pending)
         else:
             self._submit(pending)
-        if any(event.type == "tuner_released" or event.dst == ENDED for event in events):
-            self._wake()
+        if any(event.type in _FREEING or event.dst == ENDED for event in events):
+            self._waiters.wake()
         return pending
 
-    def _submit(self, pending: _Pending) -> None:
+    def _carry_out(self, pending: Pending) -> None:
+        self._apply(pending.at_once, self.world)
+        if self._outage:
+            self._closed_meanwhile |= pending.releases()
+
+    def _submit(self, pending: Pending) -> None:
         self._pending.append(pending)
         stored = self._log.append(pending.events)
         stored.add_done_callback(lambda done: self._settled(pending, done))
@@ -262,15 +241,13 @@ class Door:
         if self._outage:
             self._stored_meanwhile += rows
 
-    def _settled(self, pending: _Pending, stored: "asyncio.Future[Durable]") -> None:
+    def _settled(self, pending: Pending, stored: "asyncio.Future[Durable]") -> None:
         fault = stored.exception()
         if fault is None:
             assert self._pending[0] is pending, "appends become durable in the order of the calls"
             self._pending.popleft()
-            if isinstance(pending.command, Tune):
-                self._apply(pending.events, self.world)
-            if not pending.durable.done():
-                pending.durable.set_result(stored.result())
+            self._apply(pending.when_durable, self.world)
+            pending.resolve(stored.result())
             return
         if not isinstance(fault, LogUnavailable):
             raise fault  # a version conflict: with one door that is our own broken promise
@@ -287,35 +264,37 @@ class Door:
         lost = [*self._pending, *self._backlog]
         self._pending.clear()
         self._backlog.clear()
-        self.world = deepcopy(self._durable_world)
+        before, self.world = self.world, deepcopy(self._durable_world)
         for pending in lost:
             pending.unheard.append(frozenset(event.id for event in pending.events))
-            if isinstance(pending.command, Tune | TuneUnknown):
+            if isinstance(pending.command, Tune | AlwaysRefused):
                 self._not_given.append(pending)
                 if not pending.durable.done():
                     pending.durable.set_exception(fault)
             else:
                 self._keep(pending)
+        for left in left_behind(before, self.world, self._observe, self._clock.now()):
+            self.report(left)
         if self._retry is None:
             self._retry = asyncio.get_running_loop().create_task(self._keep_retrying())
             self._retry.add_done_callback(_retrying_ended)
 
-    def _keep(self, pending: _Pending) -> None:
+    def _keep(self, pending: Pending) -> None:
         """Decide a fact again on the state without what was never stored."""
         try:
             decision = decide(pending.command, self.world)
         except (UnknownSession, AlreadyEnded):
             decision = Decision()  # it spoke of a session that was never given
         if not decision.drafts:
-            if not pending.durable.done():
-                pending.durable.set_result(())
+            self._not_given.append(pending)  # its answer waits until it is known what was stored
             return
         pending.events = self._stamper.stamp(decision.drafts, self.world, actor=pending.actor)
         for event in pending.events:
             evolve(self.world, event)
         self._backlog.append(pending)
         # Without what was never given, an end may now also be a release.
-        self._apply(pending.events, self.world)
+        pending.at_once = pending.events
+        self._carry_out(pending)
 
     async def _keep_retrying(self) -> None:
         while self._outage:
@@ -329,10 +308,13 @@ class Door:
                 continue
             self._outage = False
         _log.info("The event log stores again")
+        for pending in self._not_given:
+            pending.resolve(())
         self._not_given.clear()
         self._stored_meanwhile.clear()
+        self._closed_meanwhile.clear()
         self._retry = None
-        self._wake()
+        self._waiters.wake()
 
     def _put_right(self) -> None:
         """After a commit of unknown outcome: what was stored after all is neither stored again nor
@@ -348,13 +330,18 @@ class Door:
             known = next((ids for ids in pending.unheard if ids <= stored), None)
             if known is None:
                 self._keep(pending)
-            elif not pending.durable.done():
-                pending.durable.set_result(tuple(row for row in rows if row.id in known))
+                continue
+            self._apply(pending.when_durable, self.world)
+            pending.resolve(tuple(row for row in rows if row.id in known))
         for pending in self._not_given:
-            if pending.unheard[0] <= stored:
-                self._apply(pending.events, self.world)
+            known = next((ids for ids in pending.unheard if ids <= stored), None)
+            if known is not None:
+                self._apply(pending.when_durable, self.world)
+                pending.resolve(tuple(row for row in rows if row.id in known))
                 if isinstance(pending.command, Tune):
                     self._take_back(pending.command)
+        for closed in closed_without(self.world, self._closed_meanwhile, self._clock.now()):
+            self.report(closed)
 
     async def _store_backlog(self) -> None:
         """Store what waits, oldest first.
@@ -370,25 +357,22 @@ class Door:
                 pending.unheard.append(frozenset(event.id for event in pending.events))
                 raise
             self._backlog.popleft()
-            if not pending.durable.done():
-                pending.durable.set_result(rows)
+            pending.resolve(rows)
 
     def _may_be_left_out(self, command: Command) -> bool:
         return isinstance(command, Accepted | Note) and self.waiting_facts >= FACTS_WAITING_MAX
 
-    def _wake(self) -> None:
-        """Let those who wait for a release ask again, the longest waiting first."""
-        while self._waiters:
-            self._waiters.popleft().set_result(None)
-            self._asking_again += 1
+    async def settled(self) -> None:
+        """Return when all that is on its way to the disk now is there, or cannot be stored."""
+        waiting = [pending.durable for pending in self._pending]
+        if waiting:
+            await asyncio.wait(waiting)
 
     async def close(self) -> None:
         """Store what is on its way; for the end of the bridge."""
         if self._retry is not None:
             self._retry.cancel()
-        waiting = [pending.durable for pending in self._pending]
-        if waiting:
-            await asyncio.wait(waiting)
+        await self.settled()
 
 
 def _retrying_ended(retry: asyncio.Task[None]) -> None:

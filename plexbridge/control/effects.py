@@ -6,15 +6,16 @@ provider never counts one connection too many.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import cast
 
-import structlog
-
 from events.commands import (
+    ChangeSource,
     Command,
+    Note,
     Progress,
     UpstreamClosed,
     UpstreamCompleted,
@@ -23,25 +24,22 @@ from events.commands import (
     UpstreamOpened,
 )
 from events.envelope import NewEvent
-from events.ids import ChannelId, SessionId, SourceId
+from events.ids import ChannelId, SessionId, SourceId, source_stream
 from events.machine import CONNECT, DISCONNECT, ENDED
 from events.payloads import EndData, LeasedData
 from events.world import World
 from plexbridge.clock import Clock
+from plexbridge.control.closings import Closings
 from plexbridge.control.viewers import Viewer, Viewers
 from plexbridge.lineup.channels import Channel
+from plexbridge.log.port import Durable
 from plexbridge.relay.fanout import Reader
+from plexbridge.relay.health import UpstreamHealth
 from plexbridge.relay.policy import RelayPolicy
 from plexbridge.relay.ports import Connector, Upstream, UpstreamFailed
 from plexbridge.relay.relay import Relay, RelayState
 
-_log = structlog.get_logger(__name__)
-
-Report = Callable[[Command], object]
-
-CLOSING_WAIT_S = 5.0
-"""An aborted socket is gone in the next turn of the loop; if it is not, that is said, and the new
-upstream opens all the same: a viewer waits for it."""
+Report = Callable[[Command], "asyncio.Future[Durable] | None"]
 
 
 @dataclass(slots=True)
@@ -50,8 +48,14 @@ class Running:
 
     relay: Relay
     lease: int
-    upstream: Upstream
     source: SourceId
+    """The one whose connection the lease holds."""
+    counted_bytes: int = 0
+
+    @property
+    def uncounted_bytes(self) -> int:
+        """What it took since that was last counted."""
+        return self.relay.bytes_in - self.counted_bytes
 
 
 class Effects:
@@ -66,18 +70,23 @@ class Effects:
         random: Random,
         relay_policy: RelayPolicy,
         channel: Callable[[ChannelId], Channel | None],
+        allowed: Callable[[SourceId], int],
         report: Report,
+        settle_ms: int = 0,
     ) -> None:
-        """`channel` finds an entry of the lineup in force; `report` is the door's."""
+        """`channel` finds an entry of the lineup in force; `allowed` tells how many connections a
+        source allows (0: not known); `report` is the door's; `settle_ms`: see `Closings`."""
         self.relays: dict[ChannelId, Running] = {}
         self._viewers = viewers
         self._connector = connector
         self._clock = clock
-        self._random = random
+        self._health = UpstreamHealth(relay_policy, random)
         self._relay_policy = relay_policy
         self._channel = channel
+        self._allowed = allowed
         self._report = report
-        self._closing: set[asyncio.Future[None]] = set()
+        self._bytes_taken: Counter[SourceId] = Counter()
+        self._closings = Closings(clock, settle_ms=settle_ms, measured=self._measured)
         self._starting: set[asyncio.Task[None]] = set()
 
     def apply(self, events: Sequence[NewEvent], world: World) -> None:
@@ -113,12 +122,33 @@ class Effects:
             return None
         return next((r for r in running.relay.readers if r.key == session), None)
 
+    def media_rate(self, channel: ChannelId) -> float | None:
+        """A channel's bytes per second by its own clock; None where that is not known."""
+        running = self.relays.get(channel)
+        return None if running is None else running.relay.media_bytes_s
+
+    def bytes_by_source(self) -> Mapping[SourceId, int]:
+        """Good bytes taken from each source since the start."""
+        taken = Counter(self._bytes_taken)
+        for running in self.relays.values():
+            taken[running.source] += running.uncounted_bytes
+        return taken
+
+    def moved(self, channel: ChannelId, source: SourceId) -> None:
+        """What a relay reads from now on is another source's."""
+        running = self.relays[channel]
+        self._count(running)
+        running.source = source
+
+    def _count(self, running: Running) -> None:
+        self._bytes_taken[running.source] += running.uncounted_bytes
+        running.counted_bytes = running.relay.bytes_in
+
     async def close(self) -> None:
         """Close every relay and wait until their sockets are gone."""
         for channel in list(self.relays):
             self._close(channel)
-        if self._closing:
-            await asyncio.wait(set(self._closing), timeout=CLOSING_WAIT_S)
+        await self._closings.over()
 
     def close_relay(self, channel: ChannelId) -> None:
         """Close a relay that no lease stands for; for the sweep."""
@@ -142,33 +172,46 @@ class Effects:
         source = SourceId(cast(LeasedData, event.payload)["source"])
         entry = self._channel(channel)
         upstreams = () if entry is None else entry.upstreams
-        upstream = next((u for u in upstreams if u.source == source), None)
-        if upstream is None:
+        first = next((n for n, u in enumerate(upstreams) if u.source == source), None)
+        if first is None:
             # The lineup changed between the decision and now: as if the upstream had refused.
             self._report_lost(channel, event.ver, "not_in_lineup")
             return
         relay = Relay(
             channel,
-            upstream,
+            upstreams[first:] + upstreams[:first],
             connector=self._connector,
             clock=self._clock,
-            random=self._random,
-            listener=_Reports(self, upstream, event.ver, self._clock, self._report),
+            health=self._health,
+            listener=_Reports(self, source, event.ver, self._clock, self._allowed, self._report),
             policy=self._relay_policy,
         )
-        self.relays[channel] = Running(relay, event.ver, upstream, source)
-        task = asyncio.get_running_loop().create_task(self._start(relay))
+        self.relays[channel] = Running(relay, event.ver, source)
+        task = asyncio.get_running_loop().create_task(self._start(relay, source))
         self._starting.add(task)
         task.add_done_callback(self._starting.discard)
 
-    async def _start(self, relay: Relay) -> None:
-        waiting = set(self._closing)
-        if waiting:
-            _, still_open = await asyncio.wait(waiting, timeout=CLOSING_WAIT_S)
-            if still_open:
-                _log.error("Upstream sockets did not close in time", sockets=len(still_open))
+    async def _start(self, relay: Relay, source: SourceId) -> None:
+        await self.may_open(source)
         if relay.state is RelayState.IDLE:
             relay.start()
+
+    async def may_open(self, source: SourceId) -> None:
+        """Wait until a connection of this source may open."""
+        await self._closings.may_open(source)
+
+    def _measured(self, source: SourceId, apart_ms: int) -> None:
+        """How far apart two connections of a source were that allows only so many."""
+        allowed = self._allowed(source)
+        if allowed:
+            self._report(
+                Note(
+                    at=self._clock.now(),
+                    stream=source_stream(source),
+                    type="overlap_measured",
+                    payload=(("apart_ms", apart_ms), ("allowed", allowed)),
+                )
+            )
 
     def _report_lost(self, channel: ChannelId, lease: int, detail: str) -> None:
         self._report(
@@ -191,13 +234,13 @@ class Effects:
 
     def _close(self, channel: ChannelId) -> None:
         running = self.relays.pop(channel)
+        self._count(running)
         running.relay.close()
         closed = running.relay.closed
-        self._closing.add(closed)
+        self._closings.add(closed, running.source)
         closed.add_done_callback(lambda _: self._closed(running))
 
     def _closed(self, running: Running) -> None:
-        self._closing.discard(running.relay.closed)
         if running.relay.attempt == 0:
             return  # it never opened anything
         self._report(
@@ -240,23 +283,51 @@ class _Reports:
     """Turns what a relay tells into commands about the lease it runs under."""
 
     def __init__(
-        self, effects: Effects, upstream: Upstream, lease: int, clock: Clock, report: Report
+        self,
+        effects: Effects,
+        source: SourceId,
+        lease: int,
+        clock: Clock,
+        allowed: Callable[[SourceId], int],
+        report: Report,
     ) -> None:
+        """`source`: the one whose connection the lease was given with."""
         self._effects = effects
-        self._upstream = upstream
+        self._source = source
         self._lease = lease
         self._clock = clock
+        self._allowed = allowed
         self._report = report
 
-    def upstream_opened(self, channel: ChannelId, *, attempt: int) -> None:
+    async def may_open(self, channel: ChannelId, upstream: Upstream, *, attempt: int) -> bool:
+        if upstream.source == self._source:
+            return True
+        changed = self._report(
+            ChangeSource(
+                at=self._clock.now(),
+                channel=channel,
+                lease=self._lease,
+                source=upstream.source,
+                allowed=self._allowed(upstream.source),
+                attempt=attempt,
+            )
+        )
+        if changed is None or not await asyncio.shield(changed):
+            return False  # that source is full, or was after all when it could be stored
+        self._source = upstream.source
+        self._effects.moved(channel, upstream.source)
+        await self._effects.may_open(upstream.source)
+        return True
+
+    def upstream_opened(self, channel: ChannelId, upstream: Upstream, *, attempt: int) -> None:
         self._report(
             UpstreamOpened(
                 at=self._clock.now(),
                 channel=channel,
                 lease=self._lease,
                 attempt=attempt,
-                url=self._upstream.redacted,
-                digest=self._upstream.digest,
+                url=upstream.redacted,
+                digest=upstream.digest,
             )
         )
 
@@ -272,7 +343,13 @@ class _Reports:
         )
 
     def upstream_lost(
-        self, channel: ChannelId, *, attempt: int, failure: UpstreamFailed, gave_bytes: bool
+        self,
+        channel: ChannelId,
+        *,
+        attempt: int,
+        failure: UpstreamFailed,
+        gave_bytes: bool,
+        more: bool,
     ) -> None:
         self._report(
             UpstreamLost(
@@ -283,6 +360,7 @@ class _Reports:
                 reason=failure.reason,
                 detail=failure.detail,
                 gave_bytes=gave_bytes,
+                more=more,
                 progress=self._effects.progress_on(channel),
             )
         )

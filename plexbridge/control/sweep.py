@@ -23,7 +23,8 @@ from plexbridge.control.viewers import Viewers
 _log = structlog.get_logger(__name__)
 
 SECOND_LOOK_S: Final = 1.0
-"""Between the two looks of one sweep: longer than any append takes to become durable."""
+"""Between the two looks of one sweep, after what was on its way to the disk at the first one has
+arrived: longer than carrying anything out takes."""
 
 FEW_SESSIONS: Final = 10
 MANY_SESSIONS: Final = 50
@@ -96,6 +97,7 @@ class Sweep:
         first = set(drift(self._door.world, self._effects, self._viewers))
         if not first:
             return
+        await self._door.settled()  # what is given waits for the disk, which may be slow
         await asyncio.sleep(SECOND_LOOK_S)
         again = set(drift(self._door.world, self._effects, self._viewers))
         for finding in sorted(first & again, key=lambda found: (found.what, found.name)):

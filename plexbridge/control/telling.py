@@ -31,6 +31,14 @@ class Telling:
                 self._log.info(
                     "Tuner leased", tuner=row.payload["tuner"], channel=row.stream, position=row.pos
                 )
+            elif row.type == "source_changed":
+                self._log.warning(
+                    "Relay goes on with another source",
+                    channel=row.stream,
+                    source=row.payload["source"],
+                    before=row.payload["before"],
+                    position=row.pos,
+                )
             elif row.type == "tuner_released":
                 self._log.info(
                     "Tuner released",

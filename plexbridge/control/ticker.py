@@ -5,17 +5,19 @@ sockets have accepted, never from a timer of ours.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
-from events.commands import Accepted, Progress
+from events.commands import Accepted, Command, Progress
 from events.deadlines import Observation, due
-from events.ids import SessionId
+from events.ids import ChannelId, SessionId
 from events.machine import ACTIVE
 from events.refusals import AlreadyEnded, UnknownSession
 from events.world import Session
 from plexbridge.clock import SteadyClock
 from plexbridge.control.door import Door
 from plexbridge.control.effects import Effects
+from plexbridge.control.uptake import UptakeWatch
 from plexbridge.control.viewers import Viewers
 
 TICK_S = 0.25
@@ -34,9 +36,11 @@ class Ticker:
         *,
         throttle_ms: int,
         gauges: Callable[[], None],
+        media_rate: Callable[[ChannelId], float | None] = lambda channel: None,
     ) -> None:
         """`throttle_ms`: an active session's activity is looked at at most this often
-        (`ACTIVITY_TRACKING_THROTTLE`). `gauges` is called once a tick."""
+        (`ACTIVITY_TRACKING_THROTTLE`). `gauges` is called once a tick. `media_rate`: bytes per
+        second of a channel by its own clock; None where it is not known."""
         self._door = door
         self._effects = effects
         self._viewers = viewers
@@ -44,6 +48,7 @@ class Ticker:
         self._throttle_ms = throttle_ms
         self._gauges = gauges
         self._looked_at: dict[SessionId, int] = {}
+        self._uptake = UptakeWatch(effects, viewers, media_rate)
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -52,17 +57,20 @@ class Ticker:
             await asyncio.sleep(TICK_S)
 
     def tick(self) -> None:
-        """Look once."""
+        """Sample once."""
         if not self._door.world.sessions and not self._door.world.leases:
             self._clock.resync()
         self._tell_activity()
         now = self._clock.now()
         for command in due(self._door.world, self._observe, now):
-            try:
-                self._door.report(command)
-            except (AlreadyEnded, UnknownSession):
-                continue  # ended by what came before it in this very tick
+            self._report(command)
+        for command in self._uptake.too_slow(self._door.world, now):
+            self._report(command)
         self._gauges()
+
+    def _report(self, command: Command) -> None:
+        with contextlib.suppress(AlreadyEnded, UnknownSession):  # ended earlier in this very tick
+            self._door.report(command)
 
     def _tell_activity(self) -> None:
         now = self._clock.now()

@@ -19,6 +19,7 @@ from plexbridge.lineup.errors import NotAPlaylist, PlaylistEmpty, PlaylistUnread
 from plexbridge.lineup.fetch import PlaylistFetcher
 from plexbridge.lineup.m3u import Entry, Header, OddLine, parse_m3u
 from plexbridge.lineup.redact import redact
+from plexbridge.relay.child.command import CHILD_SCHEMES
 
 ENTRIES_MAX = 1_000_000
 """Whole catalogues with films and series reach half of it; above it memory is at stake."""
@@ -33,7 +34,10 @@ ODD_LINES_SHOWN = 10
 _SNIFFED_LINES = 50
 """An HLS stream says that it is one in its first dozen lines, a web page in its first."""
 
-_PLAYABLE = ("http://", "https://")
+SCHEME_CHARS = 16
+"""Of a URL, its scheme with `://` and to spare."""
+
+_PLAYABLE = tuple(f"{scheme}://" for scheme in ("http", "https", *CHILD_SCHEMES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +160,7 @@ def _collect(lines: Iterator[str], source: SourceId, place: str) -> Taken:
     odd_lines = 0
     for item in parse_m3u(lines):
         match item:
-            case Entry() if item.url[:8].lower().startswith(_PLAYABLE):
+            case Entry() if item.url[:SCHEME_CHARS].lower().startswith(_PLAYABLE):
                 entries.append(item)
                 if len(entries) > ENTRIES_MAX:
                     raise PlaylistUnreadable(
@@ -169,7 +173,7 @@ def _collect(lines: Iterator[str], source: SourceId, place: str) -> Taken:
                 guide_urls += item.guide_urls
                 continue
             case Entry():
-                item = OddLine(item.line, "only http and https upstreams can be read")
+                item = OddLine(item.line, f"the upstream is none of {', '.join(_PLAYABLE)}")
             case OddLine():
                 pass
         odd_lines += 1

@@ -1,4 +1,5 @@
-"""From body bytes as they come to whole packets: the one place where a stream is in sync or not.
+"""From body bytes as they come to whole packets, the slow and certain way: a sync is looked for,
+and what is no packet is dropped.
 
 Pure. Knows the sync byte and its stride; nothing of what the packets carry.
 """
@@ -36,6 +37,17 @@ class Aligner:
         self.discarded_bytes = 0
         """Bytes that were no packets: before the first sync, and between two syncs."""
         self.sync_losses = 0
+
+    @property
+    def synced(self) -> bool:
+        """Whether what came last was in sync."""
+        return self._synced
+
+    def take_rest(self) -> bytes:
+        """The beginning of a packet that waits for the rest of it; it is the caller's now."""
+        assert self._synced, "without sync there is no packet to begin"
+        rest, self._tail = self._tail, b""
+        return rest
 
     def feed(self, chunk: bytes) -> bytes:
         """The whole packets that are complete now; maybe none. A remainder waits for the next.
@@ -93,15 +105,16 @@ class Aligner:
             self.discarded_bytes += start - at
             at = start
         self._tail = data[at:]
-        return b"".join(found)
+        packets = b"".join(found)
+        if not packets and self._searched_bytes > SYNC_LIMIT_BYTES:
+            raise NotMpegTs(self._searched_bytes)  # good packets before it are delivered first
+        return packets
 
     def _give_up_on(self, data: bytes, at: int) -> int:
         """Drop what can no longer begin a sync; where the rest begins."""
         keep_from = max(at, len(data) - SYNC_SPAN_BYTES + 1)
         self._searched_bytes += keep_from - at
         self.discarded_bytes += keep_from - at
-        if self._searched_bytes > SYNC_LIMIT_BYTES:
-            raise NotMpegTs(self._searched_bytes)
         return keep_from
 
 

@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Callable
 
 from plexbridge.clock import Clock
-from plexbridge.relay.alignment import Aligner, NotMpegTs
+from plexbridge.relay.alignment import NotMpegTs
+from plexbridge.relay.intake import Intake
 from plexbridge.relay.policy import RelayPolicy
 from plexbridge.relay.ports import Connector, OpenUpstream, Upstream, UpstreamFailed
+from plexbridge.relay.ring import Block, Ring
 
 _TIMER_SLACK_S = 0.001
 """A timer may fire a hair before its time by the other clock; it is not set for less than this."""
@@ -24,19 +26,23 @@ class Attempt:
         *,
         clock: Clock,
         policy: RelayPolicy,
+        ring: Ring,
         opened: Callable[[], None],
         begun: Callable[[int], None],
-        deliver: Callable[[bytes, float], None],
+        deliver: Callable[[Block, float], None],
+        quiet: Callable[[], None],
     ) -> None:
         """`begun` is told the ms it took to the first good packets, before they are delivered;
-        `deliver` is given whole packets and the monotonic time in seconds."""
+        `deliver` is given whole packets, which hold during the call only, and the monotonic time
+        in seconds; `quiet` is told when half the time has passed after which silence is a loss."""
         self.gave_bytes = False
         self._clock = clock
         self._policy = policy
         self._opened = opened
         self._begun = begun
         self._deliver = deliver
-        self._aligner = Aligner()
+        self._quiet = quiet
+        self._intake = Intake(ring, self._good)
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[UpstreamFailed | None] = self._loop.create_future()
         self._upstream: OpenUpstream | None = None
@@ -84,6 +90,10 @@ class Attempt:
         if self._upstream is not None:
             self._upstream.close()
 
+    def fail(self, failure: UpstreamFailed) -> None:
+        """It delivers, and all the same is worth nothing."""
+        self._finish(failure)
+
     def pause(self) -> None:
         """Read no further for now; silence is then not the upstream's fault."""
         assert self._upstream is not None, "only an open upstream is paused"
@@ -97,37 +107,39 @@ class Attempt:
         self._watch()
         self._upstream.resume()
 
+    def room(self) -> memoryview:
+        """See `UpstreamReceiver`."""
+        return self._intake.room()
+
+    def filled(self, count: int) -> None:
+        """See `UpstreamReceiver`."""
+        if not self._over.done():
+            self._take(lambda: self._intake.filled(count))
+
     def received(self, chunk: bytes) -> None:
-        """Body bytes as they come."""
-        if self._over.done():
-            return
-        try:
-            block = self._aligner.feed(chunk)
-        except NotMpegTs:
-            self._finish(UpstreamFailed("response_invalid", "not_mpeg_ts"))
-            return
-        if block:
-            self._good(block)
+        """See `UpstreamReceiver`."""
+        if not self._over.done():
+            self._take(lambda: self._intake.received(chunk))
 
     def ended(self, failure: UpstreamFailed | None) -> None:
         """The body is over. What is left of a packet is of use only at the end of a whole body."""
         if self._over.done():
             return
-        if failure is not None:
-            self._finish(failure)
-            return
-        try:
-            rest = self._aligner.flush()
-        except NotMpegTs:
-            self._finish(UpstreamFailed("response_invalid", "not_mpeg_ts"))
-            return
-        if rest:
-            self._good(rest)
-        if not self.gave_bytes:
-            failure = UpstreamFailed("stream_failed", "upstream_eof")
+        if failure is None:
+            self._take(self._intake.flush)
+            if not self.gave_bytes:
+                failure = UpstreamFailed("stream_failed", "upstream_eof")
         self._finish(failure)
 
-    def _good(self, block: bytes) -> None:
+    def _take(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except NotMpegTs:
+            self._finish(UpstreamFailed("response_invalid", "not_mpeg_ts"))
+
+    def _good(self, block: Block) -> None:
+        if self._over.done():
+            return  # Of several blocks an earlier one was the last that was wanted.
         now = self._clock.monotonic()
         self._progress_at = now
         if not self.gave_bytes:
@@ -151,11 +163,17 @@ class Attempt:
         anew, so that a packet costs no timer."""
         if self._over.done():
             return
+        now = self._clock.monotonic()
         if self.gave_bytes:
-            due_at = self._progress_at + self._policy.stall_ms / 1_000
+            assert self._upstream is not None, "bytes come from an open upstream"
+            stall_s = max(self._policy.stall_ms, self._upstream.silence_ms) / 1_000
+            left_s = self._progress_at + stall_s - now
+            if left_s > stall_s / 2:
+                left_s -= stall_s / 2
+            elif left_s > 0:
+                self._quiet()
         else:
-            due_at = self._asked_at + self._policy.first_byte_ms / 1_000
-        left_s = due_at - self._clock.monotonic()
+            left_s = self._asked_at + self._policy.first_byte_ms / 1_000 - now
         if left_s <= 0:
             self._finish(UpstreamFailed("timeout", "upstream_no_data"))
             return

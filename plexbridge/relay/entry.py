@@ -37,13 +37,13 @@ def newest_entry(ring: Ring, tables: Tables | None, *, not_before: int = 0) -> E
         return Entry(offset, b"")
     return Entry(
         offset,
-        _continued(ring, offset, PAT_PID, tables.pat)
-        + _continued(ring, offset, tables.pmt_pid, tables.pmt),
+        continued(ring, offset, PAT_PID, tables.pat)
+        + continued(ring, offset, tables.pmt_pid, tables.pmt),
     )
 
 
-def _continued(ring: Ring, offset: int, pid: int, packets: bytes) -> bytes:
-    """The packets with the counters that the stream goes on from at `offset`.
+def continued(ring: Ring, offset: int, pid: int, packets: bytes) -> bytes:
+    """The packets of a table with the counters that the stream goes on from at `offset`.
 
     A player checks the counters of the tables too: a table from a second ago would look like loss.
     """

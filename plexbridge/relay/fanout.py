@@ -6,12 +6,19 @@ the live edge costs one `write` per block; one that does not take it costs nothi
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from events.ids import SessionId
-from plexbridge.relay.entry import newest_entry
-from plexbridge.relay.mpegts import Tables
+from plexbridge.relay.entry import continued, newest_entry
+from plexbridge.relay.mpegts import PAT_PID, Tables
 from plexbridge.relay.ports import Sink
-from plexbridge.relay.ring import Ring
+from plexbridge.relay.ring import Block, Ring
+
+_TIDY_EVERY_BYTES = 200_000
+"""Between two looks for what the ring may let go of: as often as a segment is filled, or less."""
+
+_KEPT_BYTES_MIN = 256 * 1024
+"""Held where no access point is known, so that the counters of the tables are."""
 
 
 class Reader:
@@ -83,6 +90,7 @@ class Fanout:
         # round does not disturb the round.
         self._live: tuple[Reader, ...] = ()
         self._ever_joined = False
+        self._tidy_at = 0
 
     @property
     def readers(self) -> tuple[Reader, ...]:
@@ -106,7 +114,33 @@ class Fanout:
         would say, so that an upstream is not paused and resumed with every block."""
         return self._least_lag() * 4 <= self.ring.limit_bytes
 
-    def deliver(self, block: bytes) -> None:
+    @property
+    def begun(self) -> bool:
+        """Whether some reader was given bytes that another attempt's would have to follow on."""
+        return any(reader.handed_bytes > 0 for reader in self._readers.values())
+
+    def begin_epoch(self, tables: Tables | None) -> None:
+        """What is delivered from now on is another attempt's: nobody joins before it."""
+        self.epoch = self.ring.end
+        self.tables = tables
+
+    def last_tables(self) -> tuple[bytes, bytes]:
+        """PAT and PMT as they were last shown at the live edge; empty where none were seen."""
+        if self.tables is None:
+            return b"", b""
+        end = self.ring.end
+        return (
+            continued(self.ring, end, PAT_PID, self.tables.pat),
+            continued(self.ring, end, self.tables.pmt_pid, self.tables.pmt),
+        )
+
+    def fill(self, packets: bytes) -> None:
+        """Give readers that wait at the live edge packets that are no programme."""
+        for reader in self._live:
+            if reader.handed_bytes > 0 and reader.sink.writable:
+                self._guarded(reader, self.ring.end, partial(reader.sink.fill, packets))
+
+    def deliver(self, block: Block) -> None:
         """Hand a block of whole packets to everyone at the live edge; the others find it later."""
         start = self.ring.end
         self.ring.append(block)
@@ -119,6 +153,8 @@ class Fanout:
                     self._fall_behind(reader, start)
             except Exception as fault:
                 self._expel(reader, start, fault)
+        if start >= self._tidy_at:
+            self._tidy()
 
     def join(self, key: SessionId, sink: Sink, *, flowing: bool) -> Reader:
         """Add a reader; it may be written to before this returns.
@@ -155,7 +191,7 @@ class Fanout:
         for reader in self._readers.values():
             self._settle(reader)
         self._readers.clear()
-        self.ring.clear()
+        self.ring.close()
 
     def _settle(self, reader: Reader) -> None:
         """Take a reader out of the round; its sink is not called again."""
@@ -226,6 +262,20 @@ class Fanout:
                 "exception": fault,
             }
         )
+
+    def _tidy(self) -> None:
+        """Let go of what nobody will ask for: older than the newest access point, and than the
+        place of every reader. Before the first reader came, everything is for it."""
+        self._tidy_at = self.ring.end + _TIDY_EVERY_BYTES
+        if not self._ever_joined:
+            return
+        pid = self.tables.video_pid if self.tables is not None else None
+        point = self.ring.join_point(pid=pid, not_before=self.epoch)
+        needed = self.ring.end - _KEPT_BYTES_MIN if point is None else point
+        for reader in self._readers.values():
+            if reader.position is not None:
+                needed = min(needed, reader.position)
+        self.ring.let_go_before(needed)
 
     def _least_lag(self) -> int:
         if self._live:

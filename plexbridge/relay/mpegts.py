@@ -8,6 +8,8 @@ instead of a step in Python per packet.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
+from mmap import mmap
 from typing import Final, NamedTuple
 
 PACKET_BYTES: Final = 188
@@ -27,6 +29,9 @@ _PMT_TABLE: Final = 0x02
 _SECTION_LIMIT_BYTES: Final = 1024
 """The longest PAT or PMT section the standard allows."""
 _CRC_BYTES: Final = 4
+
+HAS_FIELD: Final = bytes(1 if control & 0x20 else 0 for control in range(256))
+"""Turns the fourth bytes of packets into a mark of those with an adaptation field."""
 
 _VIDEO_TYPES: Final = frozenset({0x01, 0x02, 0x10, 0x1B, 0x20, 0x24, 0x33, 0x42, 0xD1, 0xEA})
 """MPEG-1, MPEG-2, MPEG-4, H.264 (and MVC), HEVC, VVC, AVS, Dirac, VC-1."""
@@ -48,22 +53,33 @@ def pid_of(packet: bytes) -> int:
     return (packet[1] & 0x1F) << 8 | packet[2]
 
 
-def packets_of(block: bytes, pid: int) -> Iterator[int]:
+def packets_of(block: bytes | memoryview, pid: int) -> Iterator[int]:
     """Indexes of the whole packets of one PID in an aligned block, in order."""
     whole = len(block) - len(block) % PACKET_BYTES
-    low = block[2:whole:PACKET_BYTES]
-    high = block[1:whole:PACKET_BYTES]
-    wanted_low, wanted_high = pid & 0xFF, pid >> 8
-    index = low.find(wanted_low)
+    is_high, is_low = _marks(pid)
+    high = bytes(block[1:whole:PACKET_BYTES]).translate(is_high)
+    low = bytes(block[2:whole:PACKET_BYTES]).translate(is_low)
+    # Both at once, as two long numbers: many PIDs share one of the two bytes.
+    both = int.from_bytes(high, "little") & int.from_bytes(low, "little")
+    marks = both.to_bytes(len(low), "little")
+    index = marks.find(1)
     while index >= 0:
-        if high[index] & 0x1F == wanted_high:
-            yield index
-        index = low.find(wanted_low, index + 1)
+        yield index
+        index = marks.find(1, index + 1)
 
 
-def packet_at(block: bytes, index: int) -> bytes:
-    """One packet of an aligned block."""
-    return block[index * PACKET_BYTES : (index + 1) * PACKET_BYTES]
+@lru_cache(maxsize=256)
+def _marks(pid: int) -> tuple[bytes, bytes]:
+    """Turn the second and the third bytes of packets into marks of those that fit the PID."""
+    return (
+        bytes(value & 0x1F == pid >> 8 for value in range(256)),
+        bytes(value == pid & 0xFF for value in range(256)),
+    )
+
+
+def packet_at(block: bytes | memoryview, index: int) -> bytes:
+    """One packet of an aligned block, copied."""
+    return bytes(block[index * PACKET_BYTES : (index + 1) * PACKET_BYTES])
 
 
 def payload_of(packet: bytes) -> bytes:
@@ -76,20 +92,24 @@ def payload_of(packet: bytes) -> bytes:
     return b""
 
 
-def newest_random_access(block: bytes, pid: int | None) -> int | None:
-    """Index of the last packet marked as a random access point, of `pid` or of any PID.
+def newest_random_access(
+    block: bytes | mmap, pid: int | None, *, end: int | None = None
+) -> int | None:
+    """Index of the last packet before byte `end` marked as a random access point, of `pid` or of
+    any PID.
 
     The mark counts on the video PID only where there is one: common muxers set it on every
     audio frame too.
     """
-    controls = block[3::PACKET_BYTES]
-    lengths = block[4::PACKET_BYTES]
-    flags = block[5::PACKET_BYTES]
-    for index in range(len(flags) - 1, -1, -1):
-        if flags[index] & 0x40 and controls[index] & 0x20 and lengths[index]:
-            at = index * PACKET_BYTES
-            if pid is None or (block[at + 1] & 0x1F) << 8 | block[at + 2] == pid:
-                return index
+    # Few packets have an adaptation field; a search in C goes from one to the next.
+    fields = block[3:end:PACKET_BYTES].translate(HAS_FIELD)
+    index = fields.rfind(1)
+    while index >= 0:
+        at = index * PACKET_BYTES
+        marked = block[at + 4] and block[at + 5] & 0x40
+        if marked and (pid is None or (block[at + 1] & 0x1F) << 8 | block[at + 2] == pid):
+            return index
+        index = fields.rfind(1, 0, index)
     return None
 
 
@@ -142,7 +162,7 @@ class _SectionReader:
         self._body = b""
         self._packets = b""
 
-    def feed(self, block: bytes) -> _Section | None:
+    def feed(self, block: bytes | memoryview) -> _Section | None:
         """Look through one more block, which must follow the one before; the first whole
         section, or None so far."""
         for index in packets_of(block, self._pid):
@@ -180,7 +200,7 @@ class TableReader:
         self._pmt_reader: _SectionReader | None = None
         self._pmt_pid = NULL_PID
 
-    def feed(self, block: bytes) -> Tables | None:
+    def feed(self, block: bytes | memoryview) -> Tables | None:
         """Both tables once both were seen whole; None until then."""
         if self._pat is None:
             self._pat = self._pat_reader.feed(block)

@@ -19,9 +19,17 @@ class RelayPolicy:
     """A provider may ask for a longer pause than the cap, but not for longer than the grace."""
     steady_ms: int = 5_000
     """An attempt that delivered for this long was good: the next back-off begins anew."""
-    ring_bytes: int = 2 * 1024 * 1024
-    """Two seconds at 8 Mbit/s: the newest access point, and what a slow reader may lag. Half of it
-    must be more than one push of a connector brings (0.25 MB), or a pause would come too late."""
+    resilient: bool = True
+    """False: the first loss of a relay is answered by one plain reconnect, without filler and
+    without a look at other upstreams (`AUTO_UPGRADE_TO_RESILIENT`)."""
+    splice_ms: int = 1_000
+    """How long a new attempt is held back until it can be joined cleanly to what players have."""
+    source_full_ms: int = 1_000
+    """Until an upstream is looked at again whose source had no connection left."""
+    ring_bytes: int = 8 * 1024 * 1024
+    """At most: for a reader that lags, or access points far apart. Mostly it holds what came since
+    the newest access point. Half of it must be more than one read brings (0.25 MB), or a pause
+    would come too late."""
 
 
 def pause_ms(

@@ -33,11 +33,18 @@ class Sink(Protocol):
         ...
 
     def write(self, chunk: bytes | memoryview) -> None:
-        """Hand over whole MPEG-TS packets; ignored once the player is gone."""
+        """Hand over whole MPEG-TS packets; ignored once the player is gone. The memory is used
+        again after the call: what cannot be sent at once is copied."""
+        ...
+
+    def fill(self, packets: bytes) -> None:
+        """Hand over packets that are no programme, to keep the player connected; ignored before
+        the first programme packet. They do not count as accepted."""
         ...
 
     def accepted(self) -> int:
-        """Body bytes the player's socket has accepted so far (written less still buffered)."""
+        """Programme bytes the player's socket has accepted so far (written less still
+        buffered)."""
         ...
 
 
@@ -54,10 +61,19 @@ class UpstreamFailed(Exception):
 
 
 class UpstreamReceiver(Protocol):
-    """Takes what an open upstream delivers."""
+    """Takes what an open upstream delivers: bytes read into its own memory, or chunks."""
+
+    def room(self) -> memoryview:
+        """Memory to read body bytes into at once; before anything else is done with the receiver
+        `filled` is told how many."""
+        ...
+
+    def filled(self, count: int) -> None:
+        """That many body bytes were read into `room`."""
+        ...
 
     def received(self, chunk: bytes) -> None:
-        """Body bytes, any size, as they come."""
+        """Body bytes, any size, that were read elsewhere: they are copied."""
         ...
 
     def ended(self, failure: UpstreamFailed | None) -> None:
@@ -67,6 +83,11 @@ class UpstreamReceiver(Protocol):
 
 class OpenUpstream(Protocol):
     """An upstream whose body is flowing."""
+
+    @property
+    def silence_ms(self) -> int:
+        """How long it may be without a byte and yet be well; 0 for one that flows steadily."""
+        ...
 
     def pause(self) -> None: ...
     def resume(self) -> None: ...
@@ -96,17 +117,29 @@ class Connector(Protocol):
 class RelayListener(Protocol):
     """Told, synchronously, what becomes of the upstream. Decides everything; the relay nothing."""
 
-    def upstream_opened(self, channel: ChannelId, *, attempt: int) -> None: ...
+    async def may_open(self, channel: ChannelId, upstream: Upstream, *, attempt: int) -> bool:
+        """Asked before each attempt: whether a connection of this upstream's source is the
+        relay's, or is its own from now on. The socket of the attempt before is gone."""
+        ...
+
+    def upstream_opened(self, channel: ChannelId, upstream: Upstream, *, attempt: int) -> None: ...
 
     def upstream_first_byte(self, channel: ChannelId, *, attempt: int, after_ms: int) -> None:
         """First good MPEG-TS packets of this attempt. After a loss: the gap is over."""
         ...
 
     def upstream_lost(
-        self, channel: ChannelId, *, attempt: int, failure: UpstreamFailed, gave_bytes: bool
+        self,
+        channel: ChannelId,
+        *,
+        attempt: int,
+        failure: UpstreamFailed,
+        gave_bytes: bool,
+        more: bool,
     ) -> None:
         """This attempt is over, at opening (`gave_bytes` False) or after it had delivered. The
-        relay tries again by itself (back-off) until it is closed."""
+        relay tries again by itself (back-off, other upstreams) until it is closed. `more`: nothing
+        was ever delivered, and an upstream that was not tried yet is asked now."""
         ...
 
     def upstream_completed(self, channel: ChannelId, *, attempt: int) -> None:

@@ -1,23 +1,32 @@
-"""A relay: one upstream of one channel, read once for every session on it, retried until closed.
+"""A relay: one channel read once for every session on it, from one upstream after another.
 
-Knows attempts, the pause between them and the fan-out. Decides nothing about sessions, tuners or
-when to stop: it tells its listener what becomes of the upstream and goes on until `close`.
+Knows attempts, the pause between them, the order of its upstreams, and the fan-out. Decides nothing
+about sessions, tuners or when to stop: it tells its listener what becomes of the upstream and goes
+on until `close`.
 """
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
-from random import Random
 
 from events.ids import ChannelId, SessionId
 from plexbridge.clock import Clock
 from plexbridge.relay.attempt import Attempt
 from plexbridge.relay.fanout import Fanout, Reader
-from plexbridge.relay.mpegts import TableReader
-from plexbridge.relay.policy import RelayPolicy, pause_ms
+from plexbridge.relay.health import UpstreamHealth
+from plexbridge.relay.look import Look
+from plexbridge.relay.order import Choice, Order
+from plexbridge.relay.outage import Outage
+from plexbridge.relay.pace import PACE_MIN
+from plexbridge.relay.policy import RelayPolicy
 from plexbridge.relay.ports import Connector, RelayListener, Sink, Upstream, UpstreamFailed
+from plexbridge.relay.ring import Block
+from plexbridge.relay.splice import Splice
 
-_TABLES_EVERY_S = 1.0
-"""PAT and PMT repeat at least twice a second; whoever joins gets them no older than this."""
+_SHARED_BY_MAX = 3
+"""A player waits for all upstreams of a channel together: each of several gets its part of that
+time, but never less than a third, in which a provider that is well has answered."""
 
 
 class RelayState(StrEnum):
@@ -40,36 +49,49 @@ class Relay:
     def __init__(
         self,
         channel: ChannelId,
-        upstream: Upstream,
+        upstreams: Sequence[Upstream],
         *,
         connector: Connector,
         clock: Clock,
-        random: Random,
+        health: UpstreamHealth,
         listener: RelayListener,
         policy: RelayPolicy,
     ) -> None:
+        """`upstreams`: the preferred one first; at least one."""
         self.channel = channel
         self.state = RelayState.IDLE
         self.attempt = 0
         """Number of the present or last attempt, 1-based."""
         self.bytes_in = 0
         """Good bytes (whole packets) taken from the upstream, all attempts together."""
+        self.media_bytes_s: float | None = None
+        """Bytes per second of the programme by its own clock, lately."""
         self.last_byte_at: float | None = None
         """Monotonic seconds of the last good packet."""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Resolves after `close`, when the upstream's socket is gone."""
-        self._upstream = upstream
+        self._order = Order(upstreams, health)
+        self._health = health
         self._connector = connector
         self._clock = clock
-        self._random = random
         self._listener = listener
         self._policy = policy
+        self._attempt_policy = replace(
+            policy, first_byte_ms=policy.first_byte_ms // min(len(upstreams), _SHARED_BY_MAX)
+        )
         self._fanout = Fanout(ring_bytes=policy.ring_bytes, on_room=self._room)
+        self._outage = Outage(self._fanout)
+        self._losses = 0
         self._current: Attempt | None = None
         self._task: asyncio.Task[None] | None = None
         self._paused = False
-        self._table_reader: TableReader | None = None
-        self._tables_due_at = 0.0
+        self._splice: Splice | None = None
+        self._look = Look()
+
+    @property
+    def upstream(self) -> Upstream:
+        """The upstream of the present or last attempt."""
+        return self._order.current
 
     @property
     def readers(self) -> tuple[Reader, ...]:
@@ -105,6 +127,7 @@ class Relay:
         if self.state is RelayState.CLOSED:
             return
         self.state = RelayState.CLOSED
+        self._outage.over()
         self._fanout.clear()
         if self._current is not None:
             self._current.abandon()
@@ -114,17 +137,26 @@ class Relay:
             self._task.cancel()
 
     async def _keep_trying(self) -> None:
-        failures = 0
         while True:
+            choice = self._order.next(self._clock.monotonic())
+            await self._wait_for(choice)
+            self.state = RelayState.CONNECTING
+            upstream = choice.upstream
+            if not await self._listener.may_open(self.channel, upstream, attempt=self.attempt + 1):
+                now = self._clock.monotonic()
+                self._order.unavailable(until=now + self._policy.source_full_ms / 1_000)
+                continue
             self.attempt += 1
             attempt = self._current = Attempt(
                 clock=self._clock,
-                policy=self._policy,
+                policy=self._attempt_policy,
+                ring=self._fanout.ring,
                 opened=self._opened,
                 begun=self._begun,
                 deliver=self._deliver,
+                quiet=self._quiet,
             )
-            failure = await attempt.run(self._connector, self._upstream)
+            failure = await attempt.run(self._connector, upstream)
             self._paused = False
             if self.state is RelayState.CLOSED:
                 return
@@ -132,56 +164,110 @@ class Relay:
                 self.state = RelayState.DRAINING
                 self._complete_if_drained()
                 return
-            failures = 1 if attempt.steady else failures + 1
-            await self._recover(failure, failures, gave_bytes=attempt.gave_bytes)
+            self._lost(failure, attempt)
+            if self.state is not RelayState.WAITING:
+                return  # whoever was told has closed us
 
-    async def _recover(self, failure: UpstreamFailed, failures: int, *, gave_bytes: bool) -> None:
-        """Tell, wait, and be ready for the next attempt."""
+    async def _wait_for(self, choice: Choice) -> None:
+        """Wait until the upstream may be asked; if that is for long, say at once why."""
         self.state = RelayState.WAITING
-        self._listener.upstream_lost(
-            self.channel, attempt=self.attempt, failure=failure, gave_bytes=gave_bytes
-        )
-        pause = pause_ms(
-            self._policy,
-            failures=failures,
-            chance=self._random.random(),
-            retry_after_s=failure.retry_after_s,
-        )
+        if choice.known is not None and choice.pause_s * 1_000 > self._policy.first_byte_ms:
+            self.attempt += 1
+            self._listener.upstream_lost(
+                self.channel,
+                attempt=self.attempt,
+                failure=choice.known,
+                gave_bytes=False,
+                more=False,
+            )
         # A listener that closed us has cancelled this task: the sleep ends it.
-        await asyncio.sleep(pause / 1_000)
-        self.state = RelayState.CONNECTING
+        await asyncio.sleep(choice.pause_s)
+
+    def _lost(self, failure: UpstreamFailed, attempt: Attempt) -> None:
+        """Remember, keep the players, and tell."""
+        self.state = RelayState.WAITING
+        self._losses += 1
+        self._splice = None
+        self._order.lost(
+            failure,
+            gave_bytes=attempt.gave_bytes,
+            steady=attempt.steady,
+            now=self._clock.monotonic(),
+        )
+        if self._resilient:
+            self._outage.lost()
+        else:
+            self._order.stay()
+        self._listener.upstream_lost(
+            self.channel,
+            attempt=self.attempt,
+            failure=failure,
+            gave_bytes=attempt.gave_bytes,
+            more=not self.bytes_in and self._order.another(self._clock.monotonic()),
+        )
+
+    @property
+    def _resilient(self) -> bool:
+        return self._policy.resilient or self._losses > 1
 
     def _opened(self) -> None:
-        self._listener.upstream_opened(self.channel, attempt=self.attempt)
+        self._listener.upstream_opened(self.channel, self.upstream, attempt=self.attempt)
 
     def _begun(self, after_ms: int) -> None:
         self.state = RelayState.FLOWING
-        self._fanout.epoch = self._fanout.ring.end
-        self._fanout.tables = None
-        self._table_reader = TableReader()
-        self._tables_due_at = 0.0
+        self._look = Look()
+        if self._fanout.begun:
+            until = self._clock.monotonic() + self._policy.splice_ms / 1_000
+            self._splice = Splice(until=until)
+        self._fanout.begin_epoch(None)
         self._listener.upstream_first_byte(self.channel, attempt=self.attempt, after_ms=after_ms)
 
-    def _deliver(self, block: bytes, now: float) -> None:
+    def _quiet(self) -> None:
+        if self._resilient:
+            self._outage.quiet()
+
+    def _deliver(self, block: Block, now: float) -> None:
         self.bytes_in += len(block)
         self.last_byte_at = now
-        if now >= self._tables_due_at:
-            self._look_for_tables(block, now)
+        if self._splice is not None:
+            self._join_on(self._splice, block, now)
+            return
+        self._outage.over()
+        if now >= self._look.due_at:
+            self._look_at(block, now)
         self._fanout.deliver(block)
         if not self._paused and self._fanout.crowded:
             assert self._current is not None, "bytes come from an attempt"
             self._paused = True
             self._current.pause()
+            self._look.paused()
 
-    def _look_for_tables(self, block: bytes, now: float) -> None:
-        """Block after block until both were seen, then not again for a second."""
-        if self._table_reader is None:
-            self._table_reader = TableReader()
-        tables = self._table_reader.feed(block)
-        if tables is not None:
-            self._fanout.tables = tables
-            self._table_reader = None
-            self._tables_due_at = now + _TABLES_EVERY_S
+    def _join_on(self, splice: Splice, block: Block, now: float) -> None:
+        """Players go on with another attempt's bytes as soon as these can be joined cleanly."""
+        spliced = splice.feed(block, now)
+        if spliced is None:
+            return
+        self._splice = None
+        self._outage.over()
+        if spliced.marks:
+            self._fanout.deliver(spliced.marks)
+        self._fanout.begin_epoch(spliced.tables)
+        self._fanout.deliver(spliced.stream)
+
+    def _look_at(self, block: Block, now: float) -> None:
+        """Once a second: the tables for whoever joins, and whether the upstream keeps up."""
+        seen = self._look.at(block, now, self.bytes_in)
+        if seen.media_bytes_s is not None:
+            self.media_bytes_s = seen.media_bytes_s
+        if seen.tables is not None:
+            self._fanout.tables = seen.tables
+        if seen.pace is None:
+            return
+        if seen.pace < PACE_MIN:
+            assert self._current is not None, "bytes come from an attempt"
+            self._current.fail(UpstreamFailed("timeout", "upstream_too_slow"))
+        elif self._current is not None and self._current.steady:
+            self._health.well(self.upstream)
 
     def _room(self) -> None:
         if self._paused and self._fanout.roomy:

@@ -16,7 +16,17 @@ def abort_transport(transport: asyncio.Transport) -> None:
     """
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.fileno() >= 0:
-        # Some systems refuse options on a connection the peer has reset: it is free already then.
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        _drop_on_close(sock)
     transport.abort()
+
+
+def reset_socket(sock: socket.socket) -> None:
+    """Close a socket that nothing was made for yet; its peer sees a reset."""
+    _drop_on_close(sock)
+    sock.close()
+
+
+def _drop_on_close(sock: socket.socket) -> None:
+    # Some systems refuse options on a connection the peer has reset: it is free already then.
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)

@@ -28,6 +28,13 @@ class EdgeLimits:
     """For the last bytes of a finished response to leave this process; then the socket is
     aborted. Equal to the drain's backstop: a finished stream must not outlast it."""
 
+    connections_per_address: int = 64
+    """From each address but loopback; 0 is no bound. A player opens three at a channel change, a
+    media server one for each viewer, a page seven."""
+
+    connections: int | None = None
+    """In all; None: what the process's file descriptors allow."""
+
     pipelined_requests: int = 16
     """Requests that may wait behind a running answer: no player pipelines, and one read of tiny
     requests holds thousands."""

@@ -7,18 +7,20 @@ import errno
 import ipaddress
 import socket
 
-BACKLOG = 128
-"""Connections the kernel holds for us. asyncio also accepts up to this many in one go, and out of
-file descriptors it logs once for each: a larger number fills the disk instead."""
+BACKLOG = 2_048
+"""Connections the kernel holds for us: a whole house at once, while the loop is busy or every place
+is taken. Beyond it the kernel drops, and players ask again after 1 s, 3 s, 7 s. The system may hold
+fewer (`net.core.somaxconn`: 4096 today, 128 before Linux 5.4)."""
 
 USER_TIMEOUT_MS = 22_000
 """Sent bytes unacknowledged, or a window closed and unanswered, this long: the peer has vanished.
 Above the 20 s deadline of an active session, so that a player which merely stopped reading is
 recorded as stalled by us first; below the 25 s within which a vanished player must be gone."""
 
-NOT_SENT_LOWAT_BYTES = 128 * 1024
-"""Unsent bytes the kernel takes per connection: a stalled player then holds 0.5 MB of kernel
-memory, not 4 MB, and "accepted by the player" stays close to the truth."""
+NOT_SENT_LOWAT_BYTES = 256 * 1024
+"""Unsent bytes the kernel takes per connection, a relay's chunk (200 kB) and some more: a stalled
+player then holds less than 1 MB of kernel memory, not 4 MB, and "accepted by the player" stays
+close to the truth."""
 
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES = 15, 5, 2
 """For connections that send nothing: 15 + 2 × 5 = 25 s until a vanished peer is noticed."""

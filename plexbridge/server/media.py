@@ -1,13 +1,14 @@
 """The player's side of one stream response: plain bytes until the connection closes.
 
 uvicorn's own `send` puts chunk sizes between the bytes, even for HTTP/1.0, and waits for stalled
-players; a tuner does neither. So a stream's bytes go to the transport directly, and the loss of
-the player is told by a plain call in the moment the loop learns of it. Knows nothing of sessions,
+players; a tuner does neither. So a stream's bytes go to the socket directly, and the loss of the
+player is told by a plain call in the moment the loop learns of it. Knows nothing of sessions,
 tuners or MPEG-TS.
 """
 
 import asyncio
 import errno
+import os
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
@@ -86,6 +87,7 @@ class MediaConnection:
         self._begun = False
         self._ended = False
         self._frozen = False
+        self._descriptor = -1
         self._written = 0
         self._accepted = 0
 
@@ -127,8 +129,11 @@ class MediaConnection:
         self._begun = True
         self.cycle.response_started = True
         if self._open:
-            self._connection.transport.set_write_buffer_limits(high=0)
-            self._connection.transport.write(head)
+            transport = self._connection.transport
+            transport.set_write_buffer_limits(high=0)
+            transport.write(head)
+            if transport.get_extra_info("sslcontext") is None:
+                self._descriptor = transport.get_extra_info("socket").fileno()
 
     def refuse(self, status: int, error: str | None, headers: Headers = ()) -> None:
         """Answer with an empty body and close, in HDHomeRun's form; instead of `begin`.
@@ -156,14 +161,17 @@ class MediaConnection:
         return self._open and not self._connection.flow.write_paused
 
     def write(self, chunk: bytes | memoryview) -> None:
-        """Hand over body bytes, which must not change afterwards. Never waits, never raises;
+        """Hand over body bytes; what cannot be sent at once is copied. Never waits, never raises;
         ignored once the response is over."""
         assert self._begun, "the head comes before the body"
         if not self._open:
             return
-        self._written += len(chunk)
-        self._connection.transport.write(chunk)
-        self._count()
+        sent = self._send(chunk)
+        if not self._frozen:
+            self._written += len(chunk)
+            if sent < len(chunk):
+                # With any byte in its buffer the transport says so, and the relay holds the rest.
+                self._connection.transport.write(bytes(chunk[sent:]))
 
     def accepted(self) -> int:
         """Body bytes the player's socket has accepted; never falls.
@@ -230,7 +238,7 @@ class MediaConnection:
 
     @property
     def _open(self) -> bool:
-        over = self._ended or self.lost or self._frozen
+        over = self._ended or self._frozen or self.how is not None
         return not over and not self._connection.transport.is_closing()
 
     def _take(self) -> None:
@@ -239,7 +247,30 @@ class MediaConnection:
             self._connection.take_over(self)
             self.how = self._connection.how
 
+    def _send(self, chunk: bytes | memoryview) -> int:
+        """How much of it the socket took at once. Past the transport, which would keep what the
+        socket does not take in memory that is not ours to keep.
+
+        The descriptor is this connection's until `connection_lost` returns, and that ends us.
+        """
+        if self._descriptor < 0 or self._connection.flow.write_paused:
+            return 0
+        try:
+            return os.write(self._descriptor, chunk)
+        except BlockingIOError:
+            return 0
+        except OSError as fault:
+            # The kernel tells a fault once: the transport will not learn of this one.
+            self.freeze()
+            if not self._connection.transport.is_closing():
+                self._connection.how = self._connection.how or how_lost(fault)
+                self._connection.transport.abort()
+            return 0
+
     def _count(self) -> None:
+        if not self._connection.flow.write_paused:
+            self._accepted = self._written
+            return
         # Bytes of heads are in front of the body in the buffer, so what is left of it is body.
         buffered = min(self._written, self._connection.transport.get_write_buffer_size())
         self._accepted = max(self._accepted, self._written - buffered)

@@ -5,7 +5,6 @@ gate of an upgrade). Knows connections and requests, nothing of what is served o
 """
 
 import asyncio
-import ipaddress
 from enum import Enum, auto
 from typing import Any, cast
 
@@ -21,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from plexbridge.server.aborting import abort_transport
+from plexbridge.server.addresses import plain_address
 from plexbridge.server.config import EdgeConfig
 from plexbridge.server.media import (
     ABORT_EXTENSION,
@@ -29,6 +29,8 @@ from plexbridge.server.media import (
     MediaConnection,
     how_lost,
 )
+from plexbridge.server.places import Place
+from plexbridge.server.websocket import WebSocket
 
 
 class _Phase(Enum):
@@ -40,15 +42,6 @@ class _Phase(Enum):
     """A whole request was read; the next one may come when it likes, within keep-alive's time."""
     DROPPED = auto()
     """A stream has the connection; whatever comes is dropped."""
-
-
-def plain_address(address: str) -> str:
-    """An IPv4 address in its own form, not as the dual-stack socket shows it (`::ffff:…`)."""
-    try:
-        mapped = ipaddress.IPv6Address(address).ipv4_mapped
-    except ValueError:
-        return address
-    return address if mapped is None else str(mapped)
 
 
 class Http(HttpToolsProtocol):
@@ -68,6 +61,8 @@ class Http(HttpToolsProtocol):
         """How the client ended the connection, once it did."""
         self.gone = False
         """Whether the socket is closed: its number may be another connection's already."""
+        self.place: Place | None = None
+        """Left when the connection ends."""
         self._inner_app = self.app
         self.app = self._answer
         self._phase = _Phase.NOTHING
@@ -123,6 +118,13 @@ class Http(HttpToolsProtocol):
         self._phase = _Phase.NOTHING
         super().on_message_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, with its place."""
+        super().handle_websocket_upgrade()
+        heir = cast(object, self.transport.get_protocol())
+        assert isinstance(heir, WebSocket), "our own is configured"
+        heir.place, self.place = self.place, None
+
     def send_400_response(self, msg: str) -> None:
         """Answer nonsense, unless that would put an answer into the middle of another."""
         if self._answered():
@@ -142,6 +144,8 @@ class Http(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everyone who uses the connection."""
         self.gone = True
+        if self.place is not None:
+            self.place.leave()
         self._stop_deadline()
         self._mark_disconnected()
         super().connection_lost(exc)

@@ -10,12 +10,23 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+import structlog
 import uvicorn
 
+from plexbridge.server.acceptor import Acceptor
 from plexbridge.server.config import EdgeConfig, EdgeLimits
+from plexbridge.server.descriptors import (
+    CONNECTIONS_MAX,
+    connections_allowed,
+    descriptor_limit,
+    descriptors_open,
+)
 from plexbridge.server.listener import BACKLOG
+from plexbridge.server.places import Place, Places
 from plexbridge.server.protocol import Http
 from plexbridge.server.websocket import WebSocket
+
+_log = structlog.get_logger(__name__)
 
 DRAIN_BACKSTOP_S = 5
 """For connections and requests to end by themselves after a signal; then they are cancelled. Below
@@ -79,10 +90,15 @@ class CancelledRequests(logging.Filter):
 class Server(uvicorn.Server):
     """Serves until a signal or `stop`, drains, returns: the process may then end with 0."""
 
-    def __init__(self, config: EdgeConfig, *, on_draining: Callable[[], None]) -> None:
+    def __init__(
+        self, config: EdgeConfig, *, on_draining: Callable[[], None], upstreams: int = 4
+    ) -> None:
         """`on_draining` is called once, on the loop, when no more is to be begun: at the signal,
-        before uvicorn waits for anyone, so that sessions are ended by their owner, not cut."""
+        before uvicorn waits for anyone, so that sessions are ended by their owner, not cut.
+        `upstreams`: as many as may be open at once; descriptors are kept free for them."""
         super().__init__(config)
+        self._limits = config.limits
+        self._upstreams = upstreams
         self.quiet = CancelledRequests()
         self._on_draining = on_draining
         self._draining = False
@@ -97,6 +113,38 @@ class Server(uvicorn.Server):
             await super().serve(sockets)
         finally:
             uvicorn_log.removeFilter(self.quiet)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept, with a place for each connection. uvicorn would let the loop accept,
+        which takes more than there are descriptors for."""
+        assert sockets, "the listening socket is opened by the caller"
+        total = self._limits.connections or self._total_allowed()
+        self.places = Places(total=total, per_address=self._limits.connections_per_address)
+        self.servers = [Acceptor(sock, self.places, self._connection) for sock in sockets]  # type: ignore[misc]
+        self.started = True
+
+    def _connection(self, place: Place) -> Http:
+        connection = Http(self.config, self.server_state, {}, self._loop)
+        connection.place = place
+        return connection
+
+    def _total_allowed(self) -> int:
+        limit = descriptor_limit()
+        if limit is None:
+            return CONNECTIONS_MAX
+        open_now = descriptors_open()
+        total = connections_allowed(limit, open_now=open_now, upstreams=self._upstreams)
+        enough = open_now + total + self._upstreams <= limit
+        (_log.info if enough else _log.warning)(
+            "Connections are bounded by file descriptors"
+            if enough
+            else "Too few file descriptors: raise the limit of open files (ulimit -n)",
+            connections=total,
+            descriptors=limit,
+            open=open_now,
+            tuners=self._upstreams,
+        )
+        return total
 
     def stop(self) -> None:
         """Begin to drain; on the loop. What a signal does."""

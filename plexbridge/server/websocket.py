@@ -10,10 +10,20 @@ from websockets.http11 import Request
 
 from plexbridge.server.aborting import abort_transport
 from plexbridge.server.media import ABORT_EXTENSION
+from plexbridge.server.places import Place
 
 
 class WebSocket(WebSocketsSansIOProtocol):
     """One WebSocket connection."""
+
+    place: Place | None = None
+    """Left when the connection ends; set by the HTTP connection it began as."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell everyone who uses the connection."""
+        if self.place is not None:
+            self.place.leave()
+        super().connection_lost(exc)
 
     def handle_connect(self, event: Request) -> None:
         """Give the application its way to end the connection; its task starts in the next turn."""

@@ -27,6 +27,7 @@ BY_RULE: Final[dict[str, Answer]] = {
     "all_tuners_in_use": ALL_TUNERS_IN_USE,
     "source_full": ALL_TUNERS_IN_USE,
     "max_concurrent_streams": ALL_TUNERS_IN_USE,
+    "too_many_starts": SYSTEM_BUSY,
     "shutting_down": SYSTEM_BUSY,
     "log_unavailable": SYSTEM_BUSY,
 }
@@ -38,6 +39,6 @@ _NO_VIDEO: Final = frozenset({"upstream_no_data", "not_mpeg_ts", "upstream_eof",
 
 def ended_unheard(reason: str, detail: str) -> Answer:
     """What a player is told whose session ended before a byte was sent."""
-    if reason == "shutdown":
+    if reason == "shutdown" or detail.startswith("transcode_"):
         return SYSTEM_BUSY
     return NO_VIDEO_DATA if detail in _NO_VIDEO else TUNE_FAILED

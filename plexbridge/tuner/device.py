@@ -18,7 +18,11 @@ FIRMWARE_VERSION: Final = "20250815"
 DEVICE_AUTH: Final = "plexbridge-has-no-auth-0"
 """24 characters, as clients' buffers expect; it opens nothing. Real ones open a cloud guide."""
 
+UPNP_DEVICE_TYPE: Final = "urn:schemas-upnp-org:device:MediaServer:1"
+
 assert len(DEVICE_AUTH) == 24, "libhdhomerun keeps at most 24 characters"
+
+HTTP_PORT: Final = 80
 
 UUID_NAMESPACE: Final = UUID("0f8b2a52-2f0e-5a0c-9a67-6a1f4f1d9a31")
 """Ours, fixed for ever: a device's UDN must not change with a release."""
@@ -31,6 +35,13 @@ class Device:
     device_id: str
     friendly_name: str
     tuners: int
+
+
+def base_url_at(address: str, port: int) -> str:
+    """Where a player finds us at one of our addresses. New firmware leaves the usual port out."""
+    address = address.removeprefix("::ffff:")
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}" if port == HTTP_PORT else f"http://{host}:{port}"
 
 
 def discover(device: Device, base_url: str) -> dict[str, Any]:
@@ -124,8 +135,13 @@ def status(tuners: Iterable[Mapping[str, Any]], rates: Mapping[int, int]) -> lis
     return rows
 
 
+def udn(device: Device) -> str:
+    """What UPnP calls the device: it follows from the DeviceID and so survives restarts."""
+    return f"uuid:{uuid5(UUID_NAMESPACE, device.device_id)}"
+
+
 def device_xml(device: Device, base_url: str) -> bytes:
-    """`/device.xml`; the UDN follows from the DeviceID and so survives restarts."""
+    """`/device.xml`."""
     root = ElementTree.Element("root", xmlns="urn:schemas-upnp-org:device-1-0")
     spec = ElementTree.SubElement(root, "specVersion")
     ElementTree.SubElement(spec, "major").text = "1"
@@ -133,13 +149,13 @@ def device_xml(device: Device, base_url: str) -> bytes:
     ElementTree.SubElement(root, "URLBase").text = base_url
     described = ElementTree.SubElement(root, "device")
     for name, text in (
-        ("deviceType", "urn:schemas-upnp-org:device:MediaServer:1"),
+        ("deviceType", UPNP_DEVICE_TYPE),
         ("friendlyName", _xml_text(device.friendly_name)),
         ("manufacturer", "Silicondust"),
         ("modelName", MODEL),
         ("modelNumber", MODEL),
         ("serialNumber", device.device_id),
-        ("UDN", f"uuid:{uuid5(UUID_NAMESPACE, device.device_id)}"),
+        ("UDN", udn(device)),
     ):
         ElementTree.SubElement(described, name).text = text
     return _document(root)

@@ -11,8 +11,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from events.ids import ChannelId, TunerNumber
 from plexbridge.lineup.channels import Channel, Lineup
+from plexbridge.lineup.guide.store import Guide
 from plexbridge.tuner import device as documents
 from plexbridge.tuner.device import Device
+from plexbridge.tuner.guide import GuideRoute
+from plexbridge.tuner.marks import read_mark
 from plexbridge.tuner.streaming import Streams, head_answer
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -33,13 +36,16 @@ class Tuner:
         tuner_rows: Callable[[], list[dict[str, Any]]],
         tuner_rates: Callable[[], dict[int, int]],
         streams: Streams,
+        guide: Callable[[], Guide] = lambda: Guide(()),
     ) -> None:
-        """`base_url`: as configured; None: the address each player reached us at."""
+        """`base_url`: as configured; None: the address each player reached us at. `guide`: the one
+        in force."""
         self.device = device
         self.lineup = lineup
         self.tuner_rows = tuner_rows
         self.tuner_rates = tuner_rates
         self.streams = streams
+        self.guide = guide
         self._base_url = base_url
 
     def base_url(self, scope: Scope) -> str:
@@ -47,9 +53,7 @@ class Tuner:
         up, but from the local end of its connection."""
         if self._base_url is not None:
             return self._base_url
-        host, port = scope["server"]
-        host = host.removeprefix("::ffff:")
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return documents.base_url_at(*scope["server"])
 
     def find(self, asked: str) -> Channel | None:
         """A channel by its id, or else by its guide number."""
@@ -79,11 +83,10 @@ def player_routes(tuner: Tuner) -> list[BaseRoute]:
             "/device.xml",
             _text(tuner, "application/xml", lambda t, url: documents.device_xml(t.device, url)),
         ),
-        Route("/lineup.post", _lineup_post, methods=["GET", "POST"]),
-        Route("/auto/v{number:path}", _by_number(tuner, "auto"), methods=STREAM_METHODS),
-        Route(
-            "/tuner{tuner:int}/v{number:path}", _by_number(tuner, "tuner"), methods=STREAM_METHODS
-        ),
+        Route("/xmltv.xml", GuideRoute(tuner.guide, tuner.lineup), methods=STREAM_METHODS),
+        Route("/lineup.post", _lineup_post(tuner), methods=["GET", "POST"]),
+        Route("/auto/{asked:path}", _by_number(tuner, "auto"), methods=STREAM_METHODS),
+        Route("/tuner{tuner:int}/{asked:path}", _by_number(tuner, "tuner"), methods=STREAM_METHODS),
         Route("/streams/preview/{id}", _by_id(tuner, "preview"), methods=STREAM_METHODS),
         Route("/stream/{id}", _by_id(tuner, "stream"), methods=STREAM_METHODS),
     ]
@@ -105,10 +108,18 @@ def _text(tuner: Tuner, media_type: str, document: Callable[[Tuner, str], str | 
     return answer
 
 
-async def _lineup_post(request: Request) -> Response:
-    """Plex asks for a scan and insists on 200; the lineup is always complete."""
-    known = {"scan", "favorite"} & set(request.query_params)
-    return Response(status_code=200 if known else 400, headers=_OPEN_HEADERS)
+def _lineup_post(tuner: Tuner) -> Endpoint:
+    """Plex asks for a scan and insists on 200, whatever was to be scanned: the lineup is always
+    complete. A mark is for a channel of the lineup."""
+
+    async def answer(request: Request) -> Response:
+        asked = request.query_params
+        known = "scan" in asked
+        if not known and (mark := read_mark(asked.get("favorite", ""))) is not None:
+            known = tuner.lineup().by_number(mark.guide_number) is not None
+        return Response(status_code=200 if known else 400, headers=_OPEN_HEADERS)
+
+    return answer
 
 
 class _StreamRoute:
@@ -140,8 +151,10 @@ class _StreamRoute:
 
 def _by_number(tuner: Tuner, kind: str) -> ASGIApp:
     def find(scope: Scope) -> tuple[Channel | None, str]:
-        asked: str = scope["path_params"]["number"]
-        return tuner.lineup().by_number(asked), asked
+        asked: str = scope["path_params"]["asked"]
+        virtual = asked.startswith("v")  # else a frequency: no tuner of ours has any
+        number = asked[1:] if virtual else asked
+        return (tuner.lineup().by_number(number) if virtual else None), number
 
     return _StreamRoute(tuner, kind, find)
 

@@ -1,35 +1,53 @@
-"""A stream response, from the request to the last byte.
+"""Stream requests: who may begin a stream, and what those are told who may not.
 
-A bare ASGI callable, no generator: whatever happens, `finally` runs here and returns the session.
-The watcher for the player's loss is armed before the first `await`.
+Bare ASGI callables, no generators. The watcher for the player's loss is armed before the first
+`await`.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import TypeVar
 
 import structlog
 from starlette.types import Scope, Send
 
-from events.commands import Accepted as AcceptedCommand
-from events.commands import ChannelRef, ClientRef, Disconnect, Progress, Tune, TuneUnknown
-from events.ids import ConnectionId, SessionId, TunerNumber
-from events.refusals import AlreadyEnded, Refused, UnknownSession
+from events.commands import ChannelRef, ClientRef, Progress, Tune, TuneTooOften, TuneUnknown
+from events.ids import ConnectionId, SessionId, SourceId, TunerNumber
+from events.refusals import Refused
 from plexbridge.clock import Clock
 from plexbridge.control.door import Door
 from plexbridge.control.effects import Effects
 from plexbridge.ids import Ids
 from plexbridge.lineup.channels import Channel
 from plexbridge.server.media import MEDIA_EXTENSION, LostHow, MediaConnection
-from plexbridge.tuner.answers import BY_RULE, UNKNOWN_CHANNEL
+from plexbridge.server.start_rate import StartRate
+from plexbridge.tuner.answers import BY_RULE, SYSTEM_BUSY, UNKNOWN_CHANNEL
 from plexbridge.tuner.client import client_of
-from plexbridge.tuner.viewer import PlayerViewer
+from plexbridge.tuner.duration import duration_s
+from plexbridge.tuner.transcoding import Transcode, Transcodes, TranscodesInUse
+from plexbridge.tuner.viewing import Viewing, settle
 
 _log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
+PREVIEW = "preview"
+"""The kind of session that `/streams/preview/` begins."""
+
+RETRY_AFTER_S = "1"
+"""For who begins streams too fast: its bucket is full again after a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a request asks for."""
+
+    channel: Channel
+    kind: str
+    tuner: TunerNumber | None
+    seconds: float | None
+    """How long it is to last; None where it is to go on."""
 
 
 class Streams:
@@ -42,18 +60,24 @@ class Streams:
         *,
         clock: Clock,
         ids: Ids,
-        source_limits: Mapping[str, int],
-        progress: Callable[[], tuple[tuple[SessionId, Progress], ...]],
+        allowed: Callable[[SourceId], int],
+        progress: Callable[[SessionId], Progress | None],
+        starts_per_second: int = 0,
+        transcodes: Transcodes | None = None,
     ) -> None:
-        """`source_limits`: connections each source allows; one that is not named has no bound.
-        `progress`: what the sockets of all sessions have accepted."""
+        """`allowed`: connections a source allows; 0 where that is not known.
+        `progress`: what a session's socket has accepted. `starts_per_second`: of one
+        address other than loopback; 0 is no bound. `transcodes`: None where there is no ffmpeg to
+        be had."""
         self._door = door
         self._effects = effects
         self._clock = clock
         self._ids = ids
-        self._source_limits = source_limits
+        self._allowed = allowed
         self._progress = progress
         self._connections = count(1)
+        self._transcodes = transcodes
+        self._starts = StartRate(starts_per_second, clock.monotonic)
 
     async def respond(
         self,
@@ -68,43 +92,84 @@ class Streams:
         """Stream `channel` to the player, or refuse; None: `asked` is not in the lineup."""
         media: MediaConnection = scope["extensions"][MEDIA_EXTENSION]
         lost: asyncio.Future[LostHow] = asyncio.get_running_loop().create_future()
-        media.watch(partial(_settle, lost))
+        media.watch(partial(settle, lost))
         headers = {
             name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
         }
         client = client_of(media.peer[0], headers, query)
+        if not self._starts.allows(client.address):
+            self._refuse_too_often(media, asked, client)
+            return
         if channel is None:
             self._refuse_unknown(media, asked, client)
             return
+        wish = Wish(channel=channel, kind=kind, tuner=tuner, seconds=duration_s(query))
+        try:
+            with self._transcoded(kind, query) as transcode:
+                await self._serve(media, wish, client, lost, transcode)
+        except TranscodesInUse as full:
+            _log.info("Refused", rule="too_many_transcodes", why=str(full), client=client.address)
+            media.refuse(SYSTEM_BUSY.status, SYSTEM_BUSY.error)
+
+    @contextlib.contextmanager
+    def _transcoded(self, kind: str, query: Mapping[str, str]) -> Iterator[Transcode | None]:
+        """A place for transcoding, where a preview asks for it.
+
+        Raises:
+            TranscodesInUse: there is none left.
+        """
+        if kind != PREVIEW or query.get("transcode") != "true" or self._transcodes is None:
+            yield None
+            return
+        transcode = self._transcodes.take()
+        try:
+            yield transcode
+        finally:
+            transcode.close()
+
+    async def _serve(
+        self,
+        media: MediaConnection,
+        wish: Wish,
+        client: ClientRef,
+        lost: "asyncio.Future[LostHow]",
+        transcode: Transcode | None,
+    ) -> None:
         connection = ConnectionId(next(self._connections))
         try:
-            session = await self._admitted(channel, client, connection, kind, tuner, lost)
+            session = await self._admitted(wish, client, connection, lost)
         except Refused as refused:
             answer = BY_RULE[refused.rule]
             _log.info("Refused", rule=refused.rule, why=str(refused), client=client.address)
             media.refuse(answer.status, answer.error)
             return
-        if session is not None:
-            await self._stream(media, session, connection, channel, lost)
+        if session is None:
+            return
+        viewing = Viewing(
+            self._door,
+            self._effects,
+            self._clock,
+            session=session,
+            connection=connection,
+            seconds=wish.seconds,
+        )
+        await viewing.go_on(media, wish.channel.id, lost, transcode)
 
     async def _admitted(
         self,
-        channel: Channel,
+        wish: Wish,
         client: ClientRef,
         connection: ConnectionId,
-        kind: str,
-        tuner: TunerNumber | None,
         lost: "asyncio.Future[LostHow]",
     ) -> SessionId | None:
         """The session, once it is durable; None when the player left before."""
-        asked_at = self._clock.now()
+        asked_at, channel = self._clock.now(), wish.channel
         reference = ChannelRef(
             id=channel.id,
             guide_number=channel.guide_number,
             name=channel.guide_name,
             sources=tuple(
-                (upstream.source, self._source_limits.get(upstream.source, 0))
-                for upstream in channel.upstreams
+                (upstream.source, self._allowed(upstream.source)) for upstream in channel.upstreams
             ),
         )
         session, refusal_id = self._ids.session(), self._ids.refusal()
@@ -117,10 +182,10 @@ class Streams:
                 connection=connection,
                 channel=reference,
                 client=client,
-                kind=kind,
-                tuner=tuner,
+                kind=wish.kind,
+                tuner=wish.tuner,
                 refusal_id=refusal_id,
-                progress=self._progress(),
+                progress=self._of_same_viewer(client),
             )
 
         tuning = asyncio.get_running_loop().create_task(self._door.tune(ask))
@@ -133,74 +198,12 @@ class Streams:
             # Cancelled while it waits, it leaves nothing; when it was just granted, it takes back.
             tuning.cancel()
 
-    async def _stream(
-        self,
-        media: MediaConnection,
-        session: SessionId,
-        connection: ConnectionId,
-        channel: Channel,
-        lost: "asyncio.Future[LostHow]",
-    ) -> None:
-        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        viewer: PlayerViewer | None = None
-        try:
-            found = self._door.world.sessions.get(session)
-            if found is None or found.connection != connection:
-                media.abort()  # ended, or taken over by a later request, while it became durable
-                return
-            viewer = PlayerViewer(
-                media,
-                connection=connection,
-                session=session,
-                tuner=self._door.world.lease_of(found).tuner,
-                clock=self._clock,
-                before=Progress(bytes=found.bytes, accepted_at=found.accepted_at),
-                on_first_byte=lambda: self._first_byte(session, viewer),
-                on_over=partial(_settle, over, None),
-            )
-            self._effects.attach(session, channel.id, viewer)
-            await asyncio.wait((lost, over), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._release(session, connection, viewer, lost)
-
-    def _first_byte(self, session: SessionId, viewer: PlayerViewer | None) -> None:
-        assert viewer is not None, "bytes come after the viewer was made"
-        if session in self._door.world.sessions:
-            command = AcceptedCommand(
-                at=self._clock.now(), session=session, progress=viewer.progress()
-            )
-            self._door.report(command, actor="player")
-
-    def _release(
-        self,
-        session: SessionId,
-        connection: ConnectionId,
-        viewer: PlayerViewer | None,
-        lost: "asyncio.Future[LostHow]",
-    ) -> None:
-        """The connection is over; so is the session, unless it ended first or goes on elsewhere."""
-        progress = None
-        if viewer is not None:
-            progress = viewer.progress()
-            self._effects.detach(session, viewer)
-        found = self._door.world.sessions.get(session)
-        if found is None or found.connection != connection:
-            return
-        how = lost.result() if lost.done() else LostHow.CLIENT_CLOSED
-        try:
-            self._door.report(
-                Disconnect(
-                    at=self._clock.now(),
-                    session=session,
-                    connection=connection,
-                    reason="client_disconnect",
-                    detail=str(how),
-                    progress=progress,
-                ),
-                actor="player",
-            )
-        except (AlreadyEnded, UnknownSession):
-            _log.debug("Cleanup already in progress", session=session)
+    def _of_same_viewer(self, client: ClientRef) -> tuple[tuple[SessionId, Progress], ...]:
+        """What those sessions have accepted that may hand over to another one of this client."""
+        sessions = self._door.world.sessions.values()
+        same = [s.id for s in sessions if client.key == s.client_key or client.address == s.address]
+        seen = ((session, self._progress(session)) for session in same)
+        return tuple((session, progress) for session, progress in seen if progress is not None)
 
     def _refuse_unknown(self, media: MediaConnection, asked: str, client: ClientRef) -> None:
         command = TuneUnknown(
@@ -209,10 +212,16 @@ class Streams:
         self._door.refuse(command)
         media.refuse(UNKNOWN_CHANNEL.status, UNKNOWN_CHANNEL.error)
 
-
-def _settle(future: "asyncio.Future[T]", value: T) -> None:
-    if not future.done():
-        future.set_result(value)
+    def _refuse_too_often(self, media: MediaConnection, asked: str, client: ClientRef) -> None:
+        command = TuneTooOften(
+            at=self._clock.now(),
+            asked=asked,
+            client=client,
+            per_second=self._starts.per_second,
+            refusal_id=self._ids.refusal(),
+        )
+        answer = BY_RULE[self._door.refuse(command).rule]
+        media.refuse(answer.status, answer.error, [("Retry-After", RETRY_AFTER_S)])
 
 
 async def head_answer(send: Send, *, known: bool) -> None:

@@ -10,7 +10,7 @@ from plexbridge.clock import Clock
 from plexbridge.server.media import MediaConnection
 from plexbridge.tuner.answers import ended_unheard
 
-_ABORTED = frozenset({"client_stalled", "peer_vanished", "client_reset"})
+_ABORTED = frozenset({"client_stalled", "client_too_slow", "peer_vanished", "client_reset"})
 """Details of ends after which nobody reads what is still in the socket: it is dropped at once."""
 
 
@@ -35,6 +35,8 @@ class PlayerViewer:
         self._clock = clock
         self._before = before
         self._seen_bytes = 0
+        self._filler_bytes = 0
+        self._programme_bytes = 0
         self._accepted_at: UnixMicros = before.accepted_at
         self._begun = False
         self._on_first_byte = on_first_byte
@@ -79,13 +81,22 @@ class PlayerViewer:
         if self._media.accepted():
             self._on_first_byte()
 
+    def fill(self, packets: bytes) -> None:
+        """See `Sink`."""
+        if self._begun:
+            self._filler_bytes += len(packets)
+            self._media.write(packets)
+
     def accepted(self) -> int:
         """See `Sink`: of this connection."""
-        return self._media.accepted()
+        # While filler waits in the socket, this is less than the truth; it never falls.
+        programme = self._media.accepted() - self._filler_bytes
+        self._programme_bytes = max(self._programme_bytes, programme)
+        return self._programme_bytes
 
     def progress(self) -> Progress:
         """Of the whole session; when was as of the last time that it was looked at."""
-        accepted = self._media.accepted()
+        accepted = self.accepted()
         if accepted > self._seen_bytes:
             self._seen_bytes = accepted
             self._accepted_at = self._clock.now()

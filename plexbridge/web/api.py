@@ -87,14 +87,7 @@ class Api:
 
     async def end_session(self, request: Request) -> Response:
         """`DELETE /api/sessions/{id}[?reason=]`: ends it under every policy."""
-        reason = request.query_params.get("reason", "manual")
-        if reason not in INTENTIONAL:
-            raise ApiError(
-                400,
-                "unknown_reason",
-                f"{reason[:REASON_CHARS]} is none",
-                reasons=sorted(INTENTIONAL),
-            )
+        reason = _intentional(request)
         session = _session_id(request)
         rows = await self._once(
             session,
@@ -102,6 +95,37 @@ class Api:
         )
         final = await self._bridge.projector.session(session)
         return json_answer({"ended": final, "position": rows[0].pos})
+
+    async def end_sessions(self, request: Request) -> Response:
+        """`DELETE /api/sessions?client=|channel=|all=true[&reason=]`: ends all sessions of a
+        client's address, of a channel's id, or everything."""
+        reason = _intentional(request)
+        asked = request.query_params
+        wanted = [name for name in ("client", "channel", "all") if name in asked]
+        if len(wanted) != 1 or (wanted == ["all"] and asked["all"] != "true"):
+            raise ApiError(
+                400, "which_sessions", "one of client=ADDRESS, channel=ID and all=true is wanted"
+            )
+        meant = [
+            session.id
+            for session in self._bridge.door.world.sessions.values()
+            if wanted == ["all"]
+            or session.address == asked.get("client")
+            or session.channel == asked.get("channel")
+        ]
+        rows = await asyncio.gather(*(self._ended(session, reason) for session in meant))
+        final = [await self._bridge.projector.session(session) for session in meant]
+        position = max((row.pos for ended in rows for row in ended), default=None)
+        return json_answer({"ended": final, "position": position})
+
+    async def _ended(self, session: SessionId, reason: str) -> Durable:
+        """The rows of its end; none where it ended by itself in the meantime."""
+        try:
+            return await self._bridge.door.stop(
+                session, reason=reason, detail="by_admin", actor="admin"
+            )
+        except (AlreadyEnded, UnknownSession):
+            return ()
 
     async def disconnect_session(self, request: Request) -> Response:
         """`POST /api/sessions/{id}/disconnect`: a program's report; the policy decides."""
@@ -248,4 +272,17 @@ async def _reason(request: Request) -> str:
         raise ApiError(400, "no_reason", 'send {"reason": "word"} as JSON') from error
     if not isinstance(reason, str) or not _REASON.fullmatch(reason):
         raise ApiError(400, "no_reason", f"a reason is {_REASON.pattern}")
+    return reason
+
+
+def _intentional(request: Request) -> str:
+    """The reason given for an end, `manual` without one."""
+    reason = request.query_params.get("reason", "manual")
+    if reason not in INTENTIONAL:
+        raise ApiError(
+            400,
+            "unknown_reason",
+            f"{reason[:REASON_CHARS]} is none",
+            reasons=sorted(INTENTIONAL),
+        )
     return reason

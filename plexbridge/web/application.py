@@ -42,6 +42,7 @@ def route_table(bridge: Bridge) -> list[RouteSpec]:
         ("/channels", GET, pages.channels),
         ("/api/dashboard", GET, api.dashboard),
         ("/api/sessions", GET, api.sessions),
+        ("/api/sessions", ("DELETE",), api.end_sessions),
         ("/api/sessions/{id}", GET, api.session),
         ("/api/sessions/{id}", ("DELETE",), api.end_session),
         ("/api/sessions/{id}/events", GET, api.session_events),

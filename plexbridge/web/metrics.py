@@ -3,11 +3,13 @@
 No session, client or channel is ever a label.
 """
 
+import asyncio
 import resource
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
@@ -15,7 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from events.machine import ENDED, NEW, STATES
+from events.reasons import label_of
 from plexbridge.bridge import Bridge
+from projections import dashboard, world_state
 
 OPEN_STATES: Final = tuple(state for state in STATES if state not in (NEW, ENDED))
 
@@ -40,7 +44,8 @@ class BridgeCollector(Collector):
                 "upstream connections wanted",
                 len(bridge.effects.relays),
             ),
-            "plexbridge_children": ("child processes", 0),
+            "plexbridge_children": ("child processes", bridge.children),
+            "plexbridge_tasks": ("tasks of the event loop", len(asyncio.all_tasks())),
             "plexbridge_session_drift": (
                 "sessions without connection plus connections without session; not 0 is our bug",
                 bridge.sweep.drift_now(),
@@ -59,6 +64,18 @@ class BridgeCollector(Collector):
         }
         for name, (meaning, value) in figures.items():
             yield GaugeMetricFamily(name, meaning, value=value)
+        lag = GaugeMetricFamily(
+            "plexbridge_projection_lag_events", "durable events not folded yet", labels=["name"]
+        )
+        for name in (dashboard.NAME, world_state.NAME):
+            lag.add_metric([name], max(0, bridge.durable_position - bridge.projector.position))
+        yield lag
+        taken = CounterMetricFamily(
+            "plexbridge_upstream_bytes", "good bytes taken from providers", labels=["source"]
+        )
+        for source, count in sorted(bridge.effects.bytes_by_source().items()):
+            taken.add_metric([source], count)
+        yield taken
         yield CounterMetricFamily(
             "plexbridge_cpu_seconds", "processor time", value=usage.ru_utime + usage.ru_stime
         )
@@ -81,19 +98,16 @@ def _folded(document: dict[str, Any]) -> Iterator[Metric]:
     total = len(document["tuners"])
     yield GaugeMetricFamily("plexbridge_tuners_total", "tuners there are", value=total)
     ended = CounterMetricFamily("plexbridge_session_end", "ended sessions", labels=["reason"])
+    by_label: Counter[str] = Counter()
     for reason, count in document["totals"]["ended"].items():
+        by_label[label_of(reason)] += count
+    for reason, count in sorted(by_label.items()):
         ended.add_metric([reason], count)
     yield ended
     refused = CounterMetricFamily("plexbridge_refusals", "recorded refusals", labels=["rule"])
     for rule, count in document["totals"]["refused"].items():
         refused.add_metric([rule], count)
     yield refused
-    cleanup = GaugeMetricFamily(
-        "plexbridge_cleanup_p95_seconds", "from an end's cause to the end", labels=["reason"]
-    )
-    for reason, row in document["cleanup"].items():
-        cleanup.add_metric([reason], row["p95_s"])
-    yield cleanup
     connections = GaugeMetricFamily(
         "plexbridge_source_connections", "connections in use", labels=["source"]
     )
@@ -109,7 +123,7 @@ class Metrics:
     """The endpoint."""
 
     def __init__(self, bridge: Bridge) -> None:
-        self._registry = CollectorRegistry()
+        self._registry = bridge.registry
         self._registry.register(BridgeCollector(bridge))
 
     async def metrics(self, request: Request) -> Response:

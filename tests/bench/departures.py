@@ -8,16 +8,16 @@ open feed, which is sent only after it is durable.
 import asyncio
 import json
 import socket
-import statistics
 import struct
 import tempfile
 from pathlib import Path
 
 import aiohttp
 
+from tests.bench.figures import Figure, milliseconds
 from tests.end_to_end.running import RunningBridge
 
-PLAYERS = 200
+PLAYERS, QUICK_PLAYERS = 200, 20
 LEAVE_EVERY_S = 0.02
 
 
@@ -51,7 +51,7 @@ async def _drain(sockets: list[socket.socket]) -> None:
 
 
 async def _listen(
-    base: str, left: dict[str, float], took_ms: list[float], everyone: asyncio.Event
+    base: str, left: dict[str, float], took_ms: list[float], wanted: int, everyone: asyncio.Event
 ) -> None:
     loop = asyncio.get_running_loop()
     async with (
@@ -65,18 +65,18 @@ async def _listen(
             session = str(event.get("stream", "")).removeprefix("session-")
             if event.get("dst") == "ended" and session in left:
                 took_ms.append((loop.time() - left.pop(session)) * 1e3)
-                if len(took_ms) == PLAYERS:
+                if len(took_ms) == wanted:
                     everyone.set()
 
 
-async def _measure(base: str) -> list[float]:
+async def _leave(base: str, count: int) -> list[float]:
     loop = asyncio.get_running_loop()
     host, port = base.removeprefix("http://").split(":")
     left: dict[str, float] = {}
     took_ms: list[float] = []
     everyone = asyncio.Event()
-    listening = asyncio.ensure_future(_listen(base, left, took_ms, everyone))
-    players = [await _player(host, int(port), number) for number in range(PLAYERS)]
+    listening = asyncio.ensure_future(_listen(base, left, took_ms, count, everyone))
+    players = [await _player(host, int(port), number) for number in range(count)]
     sockets = [sock for _, sock in players]
     draining = asyncio.ensure_future(_drain(sockets))
     await asyncio.sleep(2)
@@ -94,20 +94,13 @@ async def _measure(base: str) -> list[float]:
     return took_ms
 
 
-def main() -> None:
-    """Print the figures."""
+def measure(quick: bool) -> list[Figure]:
+    """Of everyone who left."""
+    count = QUICK_PLAYERS if quick else PLAYERS
     with (
         tempfile.TemporaryDirectory() as folder,
         RunningBridge(Path(folder) / "data", "--demo", TUNER_COUNT="6") as bridge,
     ):
-        took = sorted(asyncio.run(_measure(bridge.base)))
-    p99 = took[int(len(took) * 0.99)]
-    print(
-        f"player gone → durable and on the feed, {len(took)} of {PLAYERS} players: "
-        f"p50 {statistics.median(took):.1f} ms, p99 {p99:.1f} ms, max {took[-1]:.1f} ms "
-        "(target: p99 100 ms)"
-    )
-
-
-if __name__ == "__main__":
-    main()
+        took = asyncio.run(_leave(bridge.base, count))
+    what = f"player gone → tuner free, durable and on the feed, {count} sessions"
+    return [Figure(what, milliseconds(took, worst=True), "p99 100 ms")]

@@ -26,8 +26,9 @@ from plexbridge.control.stamp import Stamper
 from plexbridge.ids import Ids
 from projections.dashboard import Dashboard
 from projections.folding import Folding
+from tests.bench.figures import Figure
 
-EVENTS = 200_000
+EVENTS, QUICK_EVENTS = 200_000, 5_000
 
 
 class _Story:
@@ -100,21 +101,19 @@ class _Story:
         self.tell(LingerOver(at=self.clock.now(), channel=channel.id, lease=lease.ver))
 
 
-def main() -> None:
-    """Print the figures."""
+def measure(quick: bool) -> list[Figure]:
+    """Both folds, of the same events."""
     story = _Story()
     story.tell(Started(at=story.clock.now(), version="bench", machine="", policy=Policy(tuners=10)))
     number = 0
-    while len(story.rows) < EVENTS:
+    while len(story.rows) < (QUICK_EVENTS if quick else EVENTS):
         number += 1
         story.session(number)
+    figures: list[Figure] = []
     for name, fold in (("the dashboard", Dashboard()), ("dashboard and world", Folding())):
         begun = time.perf_counter()
         for row in story.rows:
             fold.fold(row)
         per_million = (time.perf_counter() - begun) / len(story.rows) * 1e6
-        print(f"fold of {name}: {per_million:.2f} s per 1,000,000 events (target: 4 s)")
-
-
-if __name__ == "__main__":
-    main()
+        figures.append(Figure(f"fold of 1,000,000 events: {name}", f"{per_million:.2f} s", "4 s"))
+    return figures

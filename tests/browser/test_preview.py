@@ -5,11 +5,12 @@ import re
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, Watch, provider
 from tests.end_to_end.running import RunningBridge, until
@@ -48,23 +49,39 @@ def clip(ffmpeg: str, path: Path, codec: tuple[str, ...]) -> bytes:
     return path.read_bytes()
 
 
-@pytest.fixture
-def codecs(tmp_path: Path, tool: Callable[[str], str]) -> Iterator[RunningBridge]:
+@contextmanager
+def bridge_of_codecs(
+    tmp_path: Path, ffmpeg: str, names: Iterable[str], **environment: str
+) -> Iterator[RunningBridge]:
     """A channel per codec, named after it, sent at its own pace."""
-    ffmpeg = tool("ffmpeg")
     with provider() as stub:
         lines = ["#EXTM3U"]
-        for number, (name, codec) in enumerate(CODECS.items(), 1):
-            body = clip(ffmpeg, tmp_path / f"{number}.ts", codec)
+        for number, name in enumerate(names, 1):
+            body = clip(ffmpeg, tmp_path / f"{number}.ts", CODECS[name])
             step = int(len(body) * STEP_S / CLIP_S) // PACKET * PACKET
             url = stub.on(f"/{number}", trickles(body, step_bytes=step, every_s=STEP_S))
             lines += [f'#EXTINF:-1 tvg-chno="{number}",{name}', url]
         playlist = tmp_path / "list.m3u"
         playlist.write_text("\n".join(lines) + "\n")
-        with RunningBridge(
-            tmp_path / "data", "--playlist", str(playlist), PLEXBRIDGE_UPSTREAM_ALLOW="127.0.0.0/8"
-        ) as bridge:
+        allowed = {"PLEXBRIDGE_UPSTREAM_ALLOW": "127.0.0.0/8", **environment}
+        with RunningBridge(tmp_path / "data", "--playlist", str(playlist), **allowed) as bridge:
             yield bridge
+
+
+@pytest.fixture
+def codecs(tmp_path: Path, tool: Callable[[str], str]) -> Iterator[RunningBridge]:
+    """All of them."""
+    with bridge_of_codecs(tmp_path, tool("ffmpeg"), CODECS) as bridge:
+        yield bridge
+
+
+@pytest.fixture
+def codecs_without_ffmpeg(tmp_path: Path, tool: Callable[[str], str]) -> Iterator[RunningBridge]:
+    """MPEG-2, and a bridge that finds no ffmpeg."""
+    nowhere = str(tmp_path / "no" / "ffmpeg")
+    names = ["MPEG-2"]
+    with bridge_of_codecs(tmp_path, tool("ffmpeg"), names, FFMPEG_PATH=nowhere) as bridge:
+        yield bridge
 
 
 def preview(page: Page, name: str) -> None:
@@ -192,9 +209,8 @@ def test_a_bridge_that_is_gone_is_said(demo: RunningBridge, open_page: OpenPage)
 
 
 def test_what_a_browser_cannot_show_is_said(codecs: RunningBridge, open_page: OpenPage) -> None:
-    """MPEG-2 video, and what to do about it; nothing is held meanwhile. A bridge that does not
-    transcode now says so too."""
-    page = open_page(codecs, "/channels", may_say="status of 503")
+    """MPEG-2 video, and what to do about it; nothing is held meanwhile. Transcoded, it plays."""
+    page = open_page(codecs, "/channels")
     preview(page, "1 MPEG-2")
     says(
         page,
@@ -202,16 +218,23 @@ def test_what_a_browser_cannot_show_is_said(codecs: RunningBridge, open_page: Op
         "Try with transcoding, or play it in VLC.",
     )
     nothing_is_held(codecs)
-
-    def refuse(route: Route) -> None:
-        route.fulfill(status=503, headers={"X-HDHomeRun-Error": "803 System Busy"})
-
-    page.route("**/streams/preview/*?transcode=true", refuse)
     page.get_by_role("button", name="Try with transcoding").click()
-    says(page, re.compile("✕ The bridge does not transcode it now: at most 3 previews"))
-    page.get_by_role("button", name="Close").click()
+    says(page, re.compile("● playing"))
+    plays(page)
+    page.keyboard.press("Escape")
+    nothing_is_held(codecs)
+
+
+def test_a_bridge_that_cannot_transcode_says_so(
+    codecs_without_ffmpeg: RunningBridge, open_page: OpenPage
+) -> None:
+    """In words, with what to do; nothing is held meanwhile."""
+    page = open_page(codecs_without_ffmpeg, "/channels", may_say="status of 503")
     preview(page, "1 MPEG-2")
     says(page, re.compile("✕ This channel is MPEG-2 video"))
+    page.get_by_role("button", name="Try with transcoding").click()
+    says(page, re.compile("✕ The bridge does not transcode it now: at most 3 previews"))
+    nothing_is_held(codecs_without_ffmpeg)
 
 
 @pytest.mark.parametrize(

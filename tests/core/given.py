@@ -11,6 +11,7 @@ from typing import Any
 
 from events.commands import (
     Accepted,
+    ChangeSource,
     ChannelRef,
     ClientRef,
     Command,
@@ -203,6 +204,7 @@ def lost(
     attempt: int = 1,
     lease: int = 1,
     gave_bytes: bool = True,
+    more: bool = False,
     reason: str = "stream_failed",
     sockets: Sockets | None = None,
 ) -> Command:
@@ -215,7 +217,22 @@ def lost(
         reason=reason,
         detail="upstream_reset",
         gave_bytes=gave_bytes,
+        more=more,
         progress=_observed(sockets or {}),
+    )
+
+
+def moves(
+    source: str, channel: str = "1", *, second: float, allowed: int = 0, lease: int = 1
+) -> Command:
+    """A relay would go on with an upstream of another source."""
+    return ChangeSource(
+        at=at(second),
+        channel=ChannelId(channel),
+        lease=lease,
+        source=SourceId(source),
+        allowed=allowed,
+        attempt=2,
     )
 
 
@@ -257,6 +274,8 @@ def told(event: Draft | NewEvent) -> str:
         return f"channel {name}: tuner {data['tuner']} leased, {data['source']} {data['in_use']}"
     if event.type == "tuner_released":
         return f"channel {name}: tuner {data['tuner']} released, {data['why']}"
+    if event.type == "source_changed":
+        return f"channel {name}: {data['before']} → {data['source']} {data['in_use']}"
     if event.type == "refused":
         return f"{event.stream}: refused, {data['rule']}"
     return f"{kind} {name}: {event.type}" if name else f"{kind}: {event.type}"

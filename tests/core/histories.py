@@ -24,6 +24,7 @@ from tests.core.given import (
     first_byte,
     linger_over,
     lost,
+    moves,
     opened,
     player,
     plex,
@@ -140,7 +141,9 @@ class Household:
         channel = self.random.choice(sorted(self.world.leases))
         lease = self.world.leases[ChannelId(channel)].ver - self.random.choice((0, 0, 0, 0, 1))
         now = self.second
+        source = self.random.choice(sorted(ALLOWED))
         acts: list[Command] = [
+            moves(source, channel, second=now, lease=lease, allowed=ALLOWED[source]),
             opened(channel, second=now, lease=lease),
             first_byte(channel, second=now, lease=lease),
             lost(channel, second=now, lease=lease, gave_bytes=self.random.random() < 0.5),
@@ -148,7 +151,7 @@ class Household:
             linger_over(channel, second=now, lease=lease),
             replace(completed(channel, second=now), lease=lease),
         ]
-        self.do(self.random.choices(acts, weights=(3, 3, 3, 1, 1, 1))[0])
+        self.do(self.random.choices(acts, weights=(1, 3, 3, 3, 1, 1, 1))[0])
 
     def _waits(self) -> None:
         self.second += self.random.choice((2.0, 6.0, 25.0))

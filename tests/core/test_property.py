@@ -18,6 +18,7 @@ from given import (
     given,
     linger_over,
     lost,
+    moves,
     opened,
     player,
     plex,
@@ -98,6 +99,10 @@ class Household(RuleBasedStateMachine):
         elif event.type == "tuner_leased":
             assert name not in self.leases, "one relay for a channel"
             self.leases[name] = (event.payload["tuner"], event.payload["source"])
+        elif event.type == "source_changed":
+            tuner, before = self.leases[name]
+            assert before == event.payload["before"] != event.payload["source"]
+            self.leases[name] = (tuner, event.payload["source"])
         elif event.type == "tuner_released":
             assert self.leases.pop(name) == (event.payload["tuner"], event.payload["source"])
         # At every event, not only after a decision: not even for a moment.
@@ -193,6 +198,13 @@ class Household(RuleBasedStateMachine):
     def an_upstream_tells(self, data: st.DataObject, attempt: int, what: Any) -> None:
         channel, ver = self.lease(data)
         self.do(what(channel, second=self.second, attempt=attempt, lease=ver))
+
+    @precondition(any_lease)
+    @rule(data=st.data(), source=st.sampled_from(sorted(ALLOWED)))
+    def a_relay_moves_to_another_source(self, data: st.DataObject, source: str) -> None:
+        channel, ver = self.lease(data)
+        allowed = ALLOWED[source]
+        self.do(moves(source, channel, second=self.second, lease=ver, allowed=allowed))
 
     @precondition(any_lease)
     @rule(data=st.data(), attempt=st.integers(1, 3))

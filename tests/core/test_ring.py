@@ -1,11 +1,14 @@
 """The ring: bounded, addressed by place in the stream; and where a newcomer may begin in it."""
 
+import itertools
+
 import pytest
 
 from plexbridge.relay.entry import newest_entry
-from plexbridge.relay.mpegts import PACKET_BYTES, TableReader
+from plexbridge.relay.mpegts import PACKET_BYTES, SYNC, TableReader
 from plexbridge.relay.policy import RelayPolicy, pause_ms
 from plexbridge.relay.ring import Ring
+from plexbridge.relay.segments import SEGMENT_BYTES, Segments
 from tests.service.ts_checker import TsChecker
 from tests.service.ts_maker import GROUP, VIDEO_PID, TsMaker
 
@@ -30,36 +33,99 @@ def test_every_held_byte_is_found_from_any_offset() -> None:
         assert b"".join(reversed(before)) == stream[:offset]
 
 
-def test_the_oldest_blocks_go_and_offsets_stay() -> None:
-    """Never more than the bound, except for one block that alone is more."""
-    stream = TsMaker().packets(1_000)
-    limit_bytes = 100 * PACKET_BYTES
+def test_the_oldest_segments_go_and_offsets_stay() -> None:
+    """Never more than the bound and a segment."""
+    stream = TsMaker().packets(8 * SEGMENT_BYTES // PACKET_BYTES)
+    limit_bytes = 3 * SEGMENT_BYTES
     ring = filled(stream, limit_bytes=limit_bytes)
-    assert ring.end - ring.start <= limit_bytes
+    assert limit_bytes <= ring.end - ring.start < limit_bytes + SEGMENT_BYTES
     assert b"".join(ring.after(ring.start)) == stream[ring.start :]
-    ring.append(stream)
-    assert b"".join(ring.after(ring.start)) == stream
     with pytest.raises(AssertionError):
         next(ring.after(0))
+    ring.append(stream)
+    assert b"".join(ring.after(ring.start)) == stream[-(ring.end - ring.start) :]
+    ring.let_go_before(ring.end)
+    assert 0 < ring.end - ring.start <= SEGMENT_BYTES
+
+
+def test_what_was_read_into_the_ring_is_appended_where_it_is() -> None:
+    """In pieces of any size, over segments: the waiting end of a packet moves along."""
+    stream = TsMaker().packets(4 * SEGMENT_BYTES // PACKET_BYTES)
+    ring, at = Ring(10_000_000), 0
+    for size in itertools.cycle((1, 70_001, 188, 120_000, 77)):
+        room = ring.room()
+        piece = stream[at : at + min(size, len(room))]
+        room[: len(piece)] = piece
+        ring.filled(len(piece))
+        at += len(piece)
+        whole = ring.waiting_bytes - ring.waiting_bytes % PACKET_BYTES
+        assert ring.waits_in_sync(whole)
+        block = ring.waiting(whole)
+        ring.append(block)
+        assert ring.end == at - at % PACKET_BYTES
+        assert ring.waiting_bytes == at % PACKET_BYTES
+        if at == len(stream):
+            break
+    assert b"".join(ring.after(0)) == stream[: ring.end]
+    assert all(placed.block[0] == SYNC for placed in ring.backwards(ring.end))
+
+
+def test_other_bytes_are_appended_before_those_that_wait() -> None:
+    """What waits comes after, wherever the others ended."""
+    maker = TsMaker()
+    first, second = maker.packets(2 * SEGMENT_BYTES // PACKET_BYTES), maker.packets(100)
+    ring = Ring(10_000_000)
+    ring.wait(second)
+    ring.append(first)
+    assert b"".join(ring.after(0)) == first
+    ring.append(ring.waiting(len(second)))
+    assert b"".join(ring.after(0)) == first + second
+    ring.wait(first[:1_000])
+    ring.drop_waiting(990)
+    assert bytes(ring.waiting(10)) == first[990:1_000]
 
 
 def test_the_join_point_is_the_newest_access_point_held() -> None:
     """Of the video; none when the ring begins after it, or it is older than allowed."""
-    stream = TsMaker().packets(3 * GROUP + 60)
-    ring = filled(stream)
+    maker = TsMaker()
+    ring = filled(maker.packets(3 * GROUP + 60))
     newest = (3 * GROUP + 2) * PACKET_BYTES
     assert ring.join_point(pid=VIDEO_PID) == newest
     assert ring.join_point(pid=VIDEO_PID, not_before=newest + 61 * PACKET_BYTES) is None
-    short = filled(stream, limit_bytes=30 * PACKET_BYTES)
-    assert short.join_point(pid=VIDEO_PID) is None
+    ring.append(maker.packets(GROUP))
+    assert ring.join_point(pid=VIDEO_PID) == newest + GROUP * PACKET_BYTES
+    ring.append(TsMaker(access_points=False).packets(2 * SEGMENT_BYTES // PACKET_BYTES))
+    assert ring.join_point(pid=VIDEO_PID) == newest + GROUP * PACKET_BYTES
+    ring.let_go_before(ring.end)
+    assert ring.join_point(pid=VIDEO_PID) is None
     assert Ring(1).join_point(pid=None) is None
+
+
+def test_memory_is_used_again_and_no_more_is_kept_than_is_in_use() -> None:
+    """What one ring lets go of the next one takes; when all are closed nothing is kept."""
+    memory = Segments()
+    stream = TsMaker().packets(5 * SEGMENT_BYTES // PACKET_BYTES)
+    first, second = Ring(10_000_000, memory), Ring(10_000_000, memory)
+    first.append(stream)
+    held = memory.in_use
+    assert held > 5
+    first.let_go_before(first.end)
+    assert (memory.in_use, memory.spare) == (2, 2)
+    second.append(stream[: 2 * SEGMENT_BYTES // PACKET_BYTES * PACKET_BYTES])
+    assert (memory.in_use, memory.spare) == (3, 1)
+    assert b"".join(second.after(0)) == stream[: second.end]
+    first.close()
+    second.close()
+    second.close()
+    assert (memory.in_use, memory.spare) == (0, 0)
+    with pytest.raises(AssertionError):
+        first.room()
 
 
 @pytest.mark.parametrize("packets", [110, 160, 350, 399, 402, 1_234])
 @pytest.mark.parametrize("descriptor_bytes", [0, 300])
-@pytest.mark.parametrize("limit_packets", [10_000, 95])
 def test_a_newcomer_sees_tables_then_an_access_point_and_no_gap(
-    packets: int, descriptor_bytes: int, limit_packets: int
+    packets: int, descriptor_bytes: int
 ) -> None:
     """The counters of the tables it is given continue into those of the stream, wherever the
     tables were last seen: before the entry, after it, or no more at all."""
@@ -67,15 +133,14 @@ def test_a_newcomer_sees_tables_then_an_access_point_and_no_gap(
     stream = maker.packets(packets)
     tables = TableReader().feed(stream)
     assert tables is not None
-    ring = filled(stream, limit_bytes=limit_packets * PACKET_BYTES, block_packets=11)
+    ring = filled(stream, block_packets=11)
     entry = newest_entry(ring, tables)
     seen = TsChecker().feed(entry.preamble).feed(b"".join(ring.after(entry.offset)))
     seen.feed(maker.packets(300))
     table_packets = len(entry.preamble) // PACKET_BYTES
     assert seen.pids[:table_packets] == [0] + [tables.pmt_pid] * (table_packets - 1)
     assert seen.finish() == []
-    if limit_packets > GROUP:
-        assert seen.pids[table_packets] == VIDEO_PID
+    assert seen.pids[table_packets] == VIDEO_PID
 
 
 def test_without_access_points_or_tables_a_newcomer_begins_at_the_live_edge() -> None:

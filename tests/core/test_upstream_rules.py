@@ -11,6 +11,7 @@ from given import (
     in_trouble,
     linger_over,
     lost,
+    moves,
     opened,
     progress,
     reported,
@@ -20,6 +21,8 @@ from given import (
     tune,
     watching,
 )
+
+from events.ids import SourceId
 
 FAILED = "s1: error recovering → recovering restart_error/upstream_reset"
 EXHAUSTED = "s1: reclaim recovering → ended stale/recovery_exhausted"
@@ -232,3 +235,47 @@ def test_a_lingering_relay_whose_upstream_breaks_is_returned() -> None:
     watching("s1").after(closed("s1", second=2)).when(lost(second=3)).then(
         "channel 1: upstream_lost", RELEASED
     )
+
+
+# Several upstreams
+
+
+def test_whoever_has_heard_nothing_waits_while_another_upstream_is_asked() -> None:
+    """The first refusal is not the channel's; the last one is."""
+    story = given().after(tune("s1"))
+    story.when(lost(second=0.1, gave_bytes=False, more=True)).then("channel 1: upstream_lost")
+    story.when(lost(second=0.2, attempt=2, gave_bytes=False)).then(
+        "channel 1: upstream_lost",
+        "s1: error connecting → ended stream_failed/upstream_reset",
+        RELEASED,
+    )
+
+
+def test_a_failover_takes_a_connection_of_the_other_account() -> None:
+    """The one it had is free again, and whoever waits for that may have it."""
+    story = in_trouble("s1", second=2).after()
+    story.when(moves("q", second=3, allowed=1)).then("channel 1: p → q 1")
+    assert story.world.connections_of(SourceId("p")) == 0
+    assert story.world.connections_of(SourceId("q")) == 1
+
+
+def test_a_failover_takes_no_connection_that_a_viewer_holds() -> None:
+    """The other account is full: nothing follows, the relay looks elsewhere."""
+    story = in_trouble("s1").after(tune("s2", "2", second=2.5, sources=[("q", 1)]))
+    story.when(moves("q", second=3, allowed=1)).then_nothing()
+
+
+def test_a_failover_takes_the_connection_of_a_lingering_relay() -> None:
+    """Nobody watches there: it gives up its own at once, and before."""
+    story = in_trouble("s1").after(
+        tune("s2", "2", second=2.5, sources=[("q", 1)]), closed("s2", second=2.6)
+    )
+    story.when(moves("q", second=3, allowed=1)).then(
+        "channel 2: tuner 1 released, given_up", "channel 1: p → q 1"
+    )
+
+
+def test_a_failover_of_a_returned_lease_is_nothing() -> None:
+    """It was decided before the relay heard of its end."""
+    story = in_trouble("s1").after(stop("s1", second=3))
+    story.when(moves("q", second=4)).then_nothing()

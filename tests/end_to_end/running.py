@@ -37,6 +37,7 @@ class RunningBridge:
             **{name: text for name, text in os.environ.items() if name in ("PATH", "HOME", "TERM")},
             "PLEXBRIDGE_DATA_DIR": str(data_dir),
             "PORT": "0",
+            "PLEXBRIDGE_DISCOVERY": "false",
             **environment,
         }
         self._arguments = arguments

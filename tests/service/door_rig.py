@@ -17,7 +17,7 @@ from events.commands import (
     UpstreamOpened,
 )
 from events.envelope import NewEvent, Recorded
-from events.ids import ChannelId, ConnectionId, SessionId, SourceId
+from events.ids import ChannelId, ConnectionId, SessionId, SourceId, UnixMicros
 from events.machine import ENDED
 from events.policy import Policy
 from events.world import World, fold
@@ -52,12 +52,16 @@ class Rig:
             clock=self.clock,
             stamper=Stamper(self.ids, node="local"),
             apply=self._apply,
-            observe=self.seen.get,
+            observe=self._observe,
             retry_s=RETRY_S,
         )
 
     def _apply(self, events: Sequence[NewEvent], world: World) -> None:
         self.applied += events
+
+    def _observe(self, session: SessionId) -> Progress:
+        """Every player that was given a session is connected."""
+        return self.seen.get(session, Progress(bytes=0, accepted_at=UnixMicros(0)))
 
     def _became_durable(self, rows: Durable) -> None:
         self.durable += rows

@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from ipaddress import ip_network
 from random import Random
+from urllib.parse import urlsplit
 
 from events.ids import ChannelId, SessionId, SourceId
-from plexbridge.clock import SteadyClock
+from plexbridge.clock import Clock, SteadyClock
 from plexbridge.outbound import Outbound, OutboundPolicy
 from plexbridge.relay.connector import HttpConnector
 from plexbridge.relay.fanout import Reader
+from plexbridge.relay.health import UpstreamHealth
 from plexbridge.relay.policy import RelayPolicy
 from plexbridge.relay.ports import Upstream, UpstreamFailed
 from plexbridge.relay.relay import Relay
@@ -27,6 +30,7 @@ QUICK = RelayPolicy(
     backoff_first_ms=20,
     backoff_cap_ms=80,
     retry_after_cap_ms=600,
+    splice_ms=100,
     ring_bytes=1024 * 1024,
 )
 """The real rules with numbers a test can wait for."""
@@ -48,8 +52,21 @@ class Told:
     gave: list[bool] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     react: Callable[[str], None] | None = None
+    paths: list[str] = field(default_factory=list)
+    """Path of the URL of each attempt that was opened."""
+    more: list[bool] = field(default_factory=list)
+    full: set[str] = field(default_factory=set)
+    """Sources that have no connection left."""
+    asked: list[str] = field(default_factory=list)
+    """Source of each attempt that was asked for."""
 
-    def upstream_opened(self, channel: ChannelId, *, attempt: int) -> None:
+    async def may_open(self, channel: ChannelId, upstream: Upstream, *, attempt: int) -> bool:
+        assert channel == CHANNEL
+        self.asked.append(upstream.source)
+        return upstream.source not in self.full
+
+    def upstream_opened(self, channel: ChannelId, upstream: Upstream, *, attempt: int) -> None:
+        self.paths.append(urlsplit(upstream.url).path)
         self._note("opened", channel, attempt)
 
     def upstream_first_byte(self, channel: ChannelId, *, attempt: int, after_ms: int) -> None:
@@ -57,8 +74,15 @@ class Told:
         self._note("first_byte", channel, attempt)
 
     def upstream_lost(
-        self, channel: ChannelId, *, attempt: int, failure: UpstreamFailed, gave_bytes: bool
+        self,
+        channel: ChannelId,
+        *,
+        attempt: int,
+        failure: UpstreamFailed,
+        gave_bytes: bool,
+        more: bool,
     ) -> None:
+        self.more.append(more)
         self.failures.append(failure)
         self.gave.append(gave_bytes)
         self._note("lost", channel, attempt)
@@ -78,9 +102,10 @@ class Told:
         return [(failure.reason, failure.detail) for failure in self.failures]
 
 
-def upstream_at(url: str) -> Upstream:
+def upstream_at(url: str, source: str = "s") -> Upstream:
     """An upstream at this address."""
-    return Upstream(source=SourceId("s"), url=url, redacted="http://…", digest="0" * 16)
+    digest = blake2b(url.encode(), digest_size=8).hexdigest()
+    return Upstream(source=SourceId(source), url=url, redacted="http://…", digest=digest)
 
 
 class Setup:
@@ -99,16 +124,22 @@ class Setup:
 
 
 @asynccontextmanager
-async def relay_of(url: str, policy: RelayPolicy = QUICK) -> AsyncIterator[Setup]:
-    """A started relay of this address; closed, and its socket gone, at the end."""
-    told = Told()
+async def relay_of(
+    *upstreams: str | Upstream,
+    policy: RelayPolicy = QUICK,
+    health: UpstreamHealth | None = None,
+    told: Told | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Setup]:
+    """A started relay of these addresses; closed, and its socket gone, at the end."""
+    told = told or Told()
     outbound = Outbound(LOOPBACK)
     relay = Relay(
         CHANNEL,
-        upstream_at(url),
+        [upstream_at(one) if isinstance(one, str) else one for one in upstreams],
         connector=HttpConnector(outbound),
-        clock=SteadyClock(),
-        random=Random(1),
+        clock=clock or SteadyClock(),
+        health=health or UpstreamHealth(policy, Random(1)),
         listener=told,
         policy=policy,
     )

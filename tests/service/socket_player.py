@@ -17,6 +17,7 @@ class SocketSink(asyncio.Protocol):
         self.on_writable: Callable[[], None] | None = None
         self.writable = True
         self.written_bytes = 0
+        self.filler_bytes = 0
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -33,7 +34,12 @@ class SocketSink(asyncio.Protocol):
     def write(self, chunk: bytes | memoryview) -> None:
         assert self.transport is not None
         self.written_bytes += len(chunk)
-        self.transport.write(chunk)
+        self.transport.write(bytes(chunk))
+
+    def fill(self, packets: bytes) -> None:
+        assert self.transport is not None
+        self.filler_bytes += len(packets)
+        self.transport.write(packets)
 
     def accepted(self) -> int:
         assert self.transport is not None

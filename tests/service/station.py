@@ -30,6 +30,7 @@ from plexbridge.control.viewers import Viewers
 from plexbridge.ids import Ids
 from plexbridge.lineup.channels import Channel, Lineup
 from plexbridge.log.memory import MemoryLog
+from plexbridge.log.port import Durable
 from plexbridge.outbound import Outbound, OutboundPolicy
 from plexbridge.relay.connector import HttpConnector
 from plexbridge.relay.policy import RelayPolicy
@@ -46,14 +47,23 @@ PATIENT = RelayPolicy(backoff_first_ms=20, backoff_cap_ms=80)
 """The real numbers, but for quick reconnects."""
 
 SOURCE = SourceId("account")
+BACKUP = SourceId("other")
 
 
 class Station:
     """A provider with the paths `/1`, `/2`, `/3`, and channels of these numbers."""
 
     def __init__(
-        self, policy: Policy, relay_policy: RelayPolicy, limits: Mapping[str, int], tick: bool
+        self,
+        policy: Policy,
+        relay_policy: RelayPolicy,
+        limits: Mapping[str, int],
+        tick: bool,
+        backups: bool,
+        settle_ms: int,
     ) -> None:
+        """`backups`: each channel has a second upstream, `/1b` and so on, of another account."""
+        self._backups = backups
         self.provider = ProviderStub()
         self.policy = policy
         self.log = MemoryLog()
@@ -71,7 +81,9 @@ class Station:
             random=Random(1),
             relay_policy=relay_policy,
             channel=lambda channel: self.lineup.by_id(channel),
+            allowed=lambda source: limits.get(source, 0),
             report=self._report,
+            settle_ms=settle_ms,
         )
         self.door = Door(
             self.log,
@@ -96,8 +108,8 @@ class Station:
             self.effects,
             clock=self.clock,
             ids=ids,
-            source_limits=limits,
-            progress=self.viewers.all_progress,
+            allowed=lambda source: limits.get(source, 0),
+            progress=self.viewers.progress,
         )
         self.tuner = Tuner(
             device=Device(device_id="10A1B2C3", friendly_name="x", tuners=policy.tuners),
@@ -109,7 +121,7 @@ class Station:
         )
         self._tick = tick
 
-    def _report(self, command: Command) -> object:
+    def _report(self, command: Command) -> "asyncio.Future[Durable] | None":
         return self.door.report(command)
 
     def _drain(self) -> None:
@@ -144,17 +156,21 @@ class Station:
                 await self.log.close()
 
     def _channel(self, number: str) -> Channel:
-        upstream = Upstream(
-            source=SOURCE,
-            url=self.provider.url(f"/{number}"),
-            redacted="http://provider/…",
-            digest=number * 16,
-        )
+        places = [(SOURCE, number)] + [(BACKUP, f"{number}b")] * self._backups
+        upstreams = [
+            Upstream(
+                source=source,
+                url=self.provider.url(f"/{path}"),
+                redacted="http://provider/…",
+                digest=path.rjust(16, "0"),
+            )
+            for source, path in places
+        ]
         return Channel(
             id=ChannelId(f"c{number}"),
             guide_number=number,
             guide_name=f"Channel {number}",
-            upstreams=(upstream,),
+            upstreams=tuple(upstreams),
         )
 
     def story(self, session: str) -> list[Recorded]:
@@ -187,11 +203,13 @@ async def station(
     relay: RelayPolicy = PATIENT,
     limits: Mapping[str, int] | None = None,
     tick: bool = True,
+    backups: bool = False,
+    settle_ms: int = 0,
     **policy: Any,
 ) -> AsyncIterator[Station]:
     """A station under the default policy but for what is named."""
     rules = replace(Policy(linger_ms=0), **policy)
-    async with Station(rules, relay, limits or {}, tick).on_air() as on_air:
+    async with Station(rules, relay, limits or {}, tick, backups, settle_ms).on_air() as on_air:
         yield on_air
 
 

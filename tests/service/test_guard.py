@@ -21,14 +21,14 @@ from plexbridge.web.table import RouteSpec, Surface
 KEY = "a-key-of-the-right-length"
 LOOPBACK, HOME, ELSEWHERE = "127.0.0.1", "192.168.1.9", "203.0.113.7"
 OWN = {"host": "127.0.0.1:5004"}
-PLACEHOLDERS = {"{id}": "0" * 26, "{name}": "now.js", "{number:path}": "1", "{tuner:int}": "0"}
+PLACEHOLDERS = {"{id}": "0" * 26, "{name}": "now.js", "{asked:path}": "v1", "{tuner:int}": "0"}
 
 EXPECTED = {
     Surface.OPEN: {"/livez", "/readyz", "/health", "/metrics", "/static/{name}"},
     Surface.PLAYERS: {
         *("/discover.json", "/lineup_status.json", "/lineup.json", "/lineup.xml", "/lineup.m3u"),
-        *("/status.json", "/device.xml", "/lineup.post", "/auto/v{number:path}"),
-        *("/tuner{tuner:int}/v{number:path}", "/streams/preview/{id}", "/stream/{id}"),
+        *("/status.json", "/device.xml", "/lineup.post", "/auto/{asked:path}"),
+        *("/tuner{tuner:int}/{asked:path}", "/streams/preview/{id}", "/stream/{id}"),
     },
 }
 """Whatever is not named here is on the management surface."""

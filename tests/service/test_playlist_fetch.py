@@ -39,7 +39,7 @@ from plexbridge.reachable import Address
 
 LOOPBACK = OutboundPolicy((ip_network("127.0.0.0/8"),))
 PLAYLIST = b'#EXTM3U\n#EXTINF:-1 tvg-id="a",A\nhttp://h/live/USER/PASS/1.ts\n'
-LOST = PLAYLIST + b"#EXTINF:-1,B\n#EXTINF:-1,C\nrtsp://h/3\n"
+LOST = PLAYLIST + b"#EXTINF:-1,B\n#EXTINF:-1,C\nfile:///h/3\n"
 
 
 @dataclass
@@ -400,7 +400,7 @@ async def test_the_report_says_what_was_odd(tmp_path: Path) -> None:
         (b" \n\n", PlaylistEmpty, "is empty"),
         (b"#EXTM3U\n", PlaylistEmpty, "holds no channel"),
         (b"#EXTM3U\n#EXTINF:-1,A\n", PlaylistEmpty, "line 2: entry without a URL"),
-        (b"#EXTM3U\n#EXTINF:-1,A\nudp://@239.0.0.1:1\n", PlaylistEmpty, "only http"),
+        (b"#EXTM3U\n#EXTINF:-1,A\nftp://h/1\n", PlaylistEmpty, "none of http"),
         (b"<!DOCTYPE html><html>Login</html>", NotAPlaylist, "a web page"),
         (b"\xef\xbb\xbf \n<?xml version='1.0'?><tv/>", NotAPlaylist, "XML"),
         (b'{"user_info":{"auth":0}}', NotAPlaylist, "JSON"),

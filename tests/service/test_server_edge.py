@@ -21,6 +21,7 @@ from server_edge import (
     until,
 )
 
+from plexbridge.server.addresses import plain_address
 from plexbridge.server.config import EdgeLimits
 from plexbridge.server.head import InvalidHeader, response_head
 from plexbridge.server.listener import (
@@ -33,7 +34,6 @@ from plexbridge.server.media import (
     MEDIA_EXTENSION,
     MediaConnection,
 )
-from plexbridge.server.protocol import plain_address
 
 # The listening socket
 

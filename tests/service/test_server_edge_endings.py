@@ -61,6 +61,7 @@ async def test_an_ordinary_response_can_be_aborted_too(edge: Edge) -> None:
     with await edge.ask("/events", rcvbuf=16384):
         await asyncio.wait_for(ended.wait(), DEADLINE_S)
         await until(lambda: edge.server_sockets() == 0, "freed")
+        await until(lambda: edge.server.places.open == 0, "its place is left")
 
 
 @on_both_loops()
@@ -275,6 +276,7 @@ def test_a_signal_ends_the_process_with_status_0(loop: str, sig: signal.Signals)
     """An orderly end is no failure to systemd and container engines."""
     program = """
         import asyncio, uvloop
+        from plexbridge.server.config import EdgeLimits
         from plexbridge.server.listener import open_listener
         from plexbridge.server.serve import Server, build_config
 
@@ -283,7 +285,8 @@ def test_a_signal_ends_the_process_with_status_0(loop: str, sig: signal.Signals)
         async def main():
             listener = open_listener("127.0.0.1", 0)
             drained = lambda: print("draining", flush=True)
-            server = Server(build_config(app, version="1"), on_draining=drained)
+            config = build_config(app, version="1", limits=EdgeLimits(connections=100))
+            server = Server(config, on_draining=drained)
             task = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started:
                 await asyncio.sleep(0.01)

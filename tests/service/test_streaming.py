@@ -143,7 +143,9 @@ async def test_a_viewer_comes_back_to_its_session_while_its_upstream_is_in_troub
         assert accepted == 500 * 188
         on_air.provider.on("/1", endless(bits_per_s=BITS_PER_S, maker=maker))
         second = await Player.asks(on_air, "/auto/v1", agent=VLC)
-        assert await first.to_the_end() == accepted - 188, "the old connection closes"
+        filler = await first.to_the_end() - (accepted - 188)
+        assert filler >= 0, "everything accepted came"
+        assert filler % 188 == 0, "and only whole packets that count for nothing"
         assert on_air.sessions() == [first.session]
         for connection in on_air.provider.at("/1")[1:]:
             connection._writer.close()  # the hanging attempt fails, the next one flows

@@ -193,6 +193,30 @@ async def test_sessions_are_found_by_state_channel_client_and_time(start: Start)
     response.close()
 
 
+async def test_ending_everything_of_a_channel_or_a_client(start: Start) -> None:
+    """All that is meant, nothing else, each with its final figures; and one way of meaning."""
+    bridge = await start()
+    watching = [await bridge.watch(number) for number in ("1", "2", "2")]
+    names = [session for session, _ in watching]
+    two = (await bridge.get(f"/api/sessions/{names[1]}"))["channel"]["id"]
+    for nonsense in ("", "?all=yes", f"?channel={two}&all=true"):
+        status, document = await bridge.ask(f"/api/sessions{nonsense}", "DELETE")
+        assert (status, document["error"]) == (400, "which_sessions"), nonsense
+    status, document = await bridge.ask(f"/api/sessions?channel={two}&reason=forced", "DELETE")
+    assert status == 200
+    assert {one["id"] for one in document["ended"]} == set(names[1:])
+    assert {one["reason"] for one in document["ended"]} == {"forced"}
+    assert [one["id"] for one in (await bridge.get("/api/dashboard"))["sessions"]] == names[:1]
+    status, document = await bridge.ask("/api/sessions?client=10.9.9.9", "DELETE")
+    assert (status, document) == (200, {"ended": [], "position": None})
+    status, document = await bridge.ask("/api/sessions?client=127.0.0.1", "DELETE")
+    assert [one["id"] for one in document["ended"]] == names[:1]
+    status, document = await bridge.ask("/api/sessions?all=true", "DELETE")
+    assert (status, document["ended"]) == (200, [])
+    for _, response in watching:
+        response.close()
+
+
 async def test_ending_a_session(start: Start) -> None:
     """The final figures with 200, 409 the second time, 404 for what never was, 400 for a word that
     is no deliberate end."""

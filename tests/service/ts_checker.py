@@ -10,6 +10,13 @@ _PCR_WRAP = (1 << 33) * 300
 _PCR_STEP_TICKS_MAX = 27_000_000
 
 
+def media_of(data: bytes | bytearray) -> bytes:
+    """The whole media packets among these: no tables, no filler, no discontinuity marks."""
+    whole = len(data) - len(data) % PACKET_BYTES
+    packets = (bytes(data[at : at + PACKET_BYTES]) for at in range(0, whole, PACKET_BYTES))
+    return b"".join(p for p in packets if p[3] & 0x10 and serial_of(p) is not None)
+
+
 class TsChecker:
     """Feed it bytes in any cuts; `problems` says what was wrong, in words."""
 
@@ -51,13 +58,15 @@ class TsChecker:
             self.problems.append(f"packet {number}: transport error")
         if pid == _NULL_PID:
             return
-        serial = serial_of(packet)
+        serial = serial_of(packet) if packet[3] & 0x10 else None
         if serial is not None:
             if self._serial is not None and serial != self._serial + 1:
                 self.jumps.append(number)
             self._serial = serial
         has_field = bool(packet[3] & 0x20 and packet[4])
         discontinuity = has_field and bool(packet[5] & 0x80)
+        if discontinuity:
+            self._pcr.pop(pid, None)
         self._counter(number, pid, packet, discontinuity)
         if has_field and packet[5] & 0x10:
             self._clock(number, pid, packet, discontinuity)

@@ -1,0 +1,1 @@
+"""The programme guide: XMLTV in, `/xmltv.xml` out, and what is on now."""

@@ -1,0 +1,170 @@
+"""Compressed bytes of a guide to plain ones, a piece at a time, within bounds.
+
+Knows gzip and xz by their magic bytes, several layers and several members. Knows nothing of what
+the bytes mean. Blocking: for the worker.
+"""
+
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Final, Protocol
+
+from plexbridge.lineup.guide.errors import GuideFault
+
+PIECE_BYTES: Final = 256 * 1024
+"""What comes out at once: enough to keep the parser busy, little enough to stay in a cache."""
+
+PLAIN_BYTES_MAX: Final = 4 * 1024**3
+"""The largest guide known to us is 1.04 GB."""
+
+RATIO_MAX: Final = 200
+"""Bytes out for one byte in. Guides reach 8 to 40; a bomb lives at 1,000."""
+
+RATIO_FREE_BYTES: Final = 4 * 1024**2
+"""Below this much output the ratio says nothing."""
+
+LAYERS_MAX: Final = 2
+"""A `.xml.gz` served with `Content-Encoding: gzip` is compressed twice."""
+
+XZ_MEMORY_BYTES_MAX: Final = 80 * 1024**2
+"""`xz -9` asks for 65 MiB to unpack."""
+
+_GZIP: Final = b"\x1f\x8b"
+_XZ: Final = b"\xfd7zXZ\x00"
+_MAGIC_BYTES: Final = 6
+_FOREIGN: Final = {
+    b"PK\x03\x04": "a ZIP archive",
+    b"BZh": "bzip2 data",
+    b"\x28\xb5\x2f\xfd": "zstd data",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive",
+}
+
+_ASK: Final = "check what the provider sends"
+_AGAIN: Final = "try again later"
+
+
+def plain(pieces: Iterator[bytes], size_bytes: int) -> Iterator[bytes]:
+    """The guide in `pieces` of a body of `size_bytes`, unpacked.
+
+    Raises:
+        GuideFault: while reading: broken, cut off, too big, too dense, or an archive.
+    """
+    bytes_max = min(PLAIN_BYTES_MAX, max(RATIO_FREE_BYTES, size_bytes * RATIO_MAX))
+    for _ in range(LAYERS_MAX):
+        head, pieces = _head(pieces)
+        unpack = _unpacker(head)
+        if unpack is None:
+            break
+        pieces = _bounded(unpack(pieces), bytes_max)
+    return pieces
+
+
+def _head(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first bytes, and all the pieces again."""
+    head = b""
+    while len(head) < _MAGIC_BYTES and (piece := next(pieces, b"")):
+        head += piece
+    return head[:_MAGIC_BYTES], chain((head,) if head else (), pieces)
+
+
+def _unpacker(head: bytes) -> Callable[[Iterator[bytes]], Iterator[bytes]] | None:
+    if head.startswith(_GZIP):
+        return _gunzip
+    if head.startswith(_XZ):
+        return _unxz
+    for magic, name in _FOREIGN.items():
+        if head.startswith(magic):
+            raise GuideFault("not_a_guide", f"is {name}", "give it plain, or as gzip or xz")
+    return None
+
+
+def _bounded(pieces: Iterator[bytes], bytes_max: int) -> Iterator[bytes]:
+    count = 0
+    for piece in pieces:
+        count += len(piece)
+        if count > bytes_max:
+            raise GuideFault(
+                "refused",
+                f"unpacks to more than {bytes_max / 2**20:,.0f} MiB, far more than a guide",
+                _ASK,
+            )
+        yield piece
+
+
+def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    member = zlib.decompressobj(wbits=31)
+    whole_members = 0
+    begun = False
+    for piece in pieces:
+        while piece:
+            try:
+                out = member.decompress(piece, PIECE_BYTES)
+            except zlib.error as error:
+                if whole_members and not begun:
+                    return  # something behind the last member, which gzip ignores as well
+                raise GuideFault("broken", "is broken gzip data", _ASK) from error
+            if out:
+                begun = True
+                yield out
+            piece = member.unconsumed_tail
+            if member.eof:
+                piece = member.unused_data.lstrip(b"\0")  # tapes and some tools fill up with zeros
+                whole_members += 1
+                member = zlib.decompressobj(wbits=31)
+                begun = False
+    if begun or not whole_members:
+        raise GuideFault("broken", "is gzip data that is cut off", _AGAIN)
+
+
+class _Xz(Protocol):
+    """What is used of `lzma.LZMADecompressor`."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    @property
+    def needs_input(self) -> bool: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+def _unxz(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    stream = _xz_stream()
+    between = False
+    """Behind a whole stream: another may follow, padded with zeros."""
+    for piece in pieces:
+        while True:
+            if between:
+                piece = piece.lstrip(b"\0")
+                if not piece:
+                    break
+                stream, between = _xz_stream(), False
+            try:
+                out = stream.decompress(piece, PIECE_BYTES)
+            except lzma.LZMAError as error:
+                raise _xz_fault(error) from error
+            if out:
+                yield out
+            piece = b""
+            if stream.eof:
+                piece, between = stream.unused_data, True
+            elif stream.needs_input:
+                break
+    if not between:
+        raise GuideFault("broken", "is xz data that is cut off", _AGAIN)
+
+
+def _xz_stream() -> _Xz:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY_BYTES_MAX)
+
+
+def _xz_fault(error: lzma.LZMAError) -> GuideFault:
+    if "memory" in str(error).lower():
+        return GuideFault(
+            "refused",
+            f"wants more than {XZ_MEMORY_BYTES_MAX / 2**20:.0f} MiB of memory to be unpacked",
+            "ask for it as gzip",
+        )
+    return GuideFault("broken", "is broken xz data", _ASK)

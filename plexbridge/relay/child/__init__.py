@@ -1,0 +1,1 @@
+"""Upstreams that are read through an ffmpeg child: what plain HTTP and TS segments cannot give."""
