@@ -9,6 +9,7 @@ Replay goes through `EDGES` and never through the guard: an event is a fact.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -132,6 +133,7 @@ class _Probe:
         self.state = state
 
 
+@cache  # as many keys as the table has rows; `transitions` takes 8 µs for each
 def step(state: str, trigger: str, guard: Guard) -> str:
     """The state that follows; the guard of every decision.
 

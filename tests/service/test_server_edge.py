@@ -56,7 +56,7 @@ def test_options_of_the_listener_are_inherited_by_accepted_connections() -> None
                     socket.TCP_NOTSENT_LOWAT,
                 )
             ]
-    assert options == [1, 15, 5, 2, 22_000, 131_072]
+    assert options == [1, 15, 5, 2, 22_000, 262_144]
 
 
 def test_a_taken_port_is_one_line_that_names_it_and_what_to_do() -> None:
