@@ -17,6 +17,11 @@ LOOK_EVERY_MS = 1_000
 """A thirtieth of the window: late by that at most."""
 
 
+LATE_MS = 1_500
+"""A look that comes later than this tells that the bridge itself was held up: what its clients did
+not take in that time they were not given, and is not held against them."""
+
+
 class UptakeWatch:
     """Used on the event loop only."""
 
@@ -37,6 +42,8 @@ class UptakeWatch:
         """The commands for clients that do not keep up; none before the next look is due."""
         if now - self._looked_at < LOOK_EVERY_MS * 1_000:
             return
+        if now - self._looked_at > LATE_MS * 1_000:
+            self._tracks = {}
         self._looked_at = now
         before, self._tracks = self._tracks, {}
         for channel, running in list(self._effects.relays.items()):

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from plexbridge.clock import Clock
 from plexbridge.relay.alignment import NotMpegTs
 from plexbridge.relay.intake import Intake
+from plexbridge.relay.mpegts import Block
 from plexbridge.relay.policy import RelayPolicy
 from plexbridge.relay.ports import Connector, OpenUpstream, Upstream, UpstreamFailed
-from plexbridge.relay.ring import Block, Ring
+from plexbridge.relay.ring import Ring
 
 _TIMER_SLACK_S = 0.001
 """A timer may fire a hair before its time by the other clock; it is not set for less than this."""

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from plexbridge.relay.mpegts import (
     PAT_PID,
-    Tables,
     counter_of,
     packet_at,
     packets_of,
     with_counters,
 )
 from plexbridge.relay.ring import Ring
+from plexbridge.relay.tables import Tables
 
 
 class Entry(NamedTuple):

@@ -10,9 +10,10 @@ from functools import partial
 
 from events.ids import SessionId
 from plexbridge.relay.entry import continued, newest_entry
-from plexbridge.relay.mpegts import PAT_PID, Tables
+from plexbridge.relay.mpegts import PAT_PID, Block
 from plexbridge.relay.ports import Sink
-from plexbridge.relay.ring import Block, Ring
+from plexbridge.relay.ring import Ring
+from plexbridge.relay.tables import Tables
 
 _TIDY_EVERY_BYTES = 200_000
 """Between two looks for what the ring may let go of: as often as a segment is filled, or less."""

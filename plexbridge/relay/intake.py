@@ -7,8 +7,8 @@ Pure. One per attempt: each begins without a sync and without a piece of a packe
 from collections.abc import Callable
 
 from plexbridge.relay.alignment import Aligner
-from plexbridge.relay.mpegts import PACKET_BYTES
-from plexbridge.relay.ring import Block, Ring
+from plexbridge.relay.mpegts import PACKET_BYTES, Block
+from plexbridge.relay.ring import Ring
 
 
 class Intake:

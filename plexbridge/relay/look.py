@@ -5,10 +5,9 @@ Everything else of a block is an addition and a send. Pure.
 
 from typing import NamedTuple
 
-from plexbridge.relay.mpegts import TableReader, Tables
+from plexbridge.relay.mpegts import Block
 from plexbridge.relay.pace import Pace, last_pcr, seconds_between
-from plexbridge.relay.programme import programme_of
-from plexbridge.relay.ring import Block
+from plexbridge.relay.tables import TableReader, Tables
 
 LOOK_EVERY_S = 1.0
 """PAT and PMT repeat at least twice a second; whoever joins gets them no older than this."""
@@ -45,7 +44,7 @@ class Look:
         tables = self._reader.feed(block)
         if tables is None:
             return Seen(None, None, None)
-        self._pcr_pid = programme_of(tables).pcr_pid
+        self._pcr_pid = tables.pcr_pid
         self._reader = TableReader()
         self.due_at = now + LOOK_EVERY_S
         pcr = None if self._pcr_pid is None else last_pcr(block, self._pcr_pid)

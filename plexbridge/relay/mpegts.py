@@ -1,7 +1,7 @@
-"""What a relay must know of MPEG-TS: packets, the two tables, access points, the clock reference.
+"""What a relay must know of MPEG-TS packets: sync, PIDs, access points, the clock reference.
 
 Pure. Knows whole 188-byte packets in blocks of bytes; nothing of sockets, rings or readers, and
-nothing of what is inside the elementary streams. Numbers are those of ISO/IEC 13818-1.
+nothing of tables, nor of what is inside the elementary streams. Numbers: ISO/IEC 13818-1.
 
 Everything that looks through a block does so by strided slices (`block[1::188]`): one copy in C
 instead of a step in Python per packet.
@@ -10,7 +10,7 @@ instead of a step in Python per packet.
 from collections.abc import Iterator
 from functools import lru_cache
 from mmap import mmap
-from typing import Final, NamedTuple
+from typing import Final
 
 PACKET_BYTES: Final = 188
 SYNC: Final = 0x47
@@ -24,17 +24,11 @@ PAT_PID: Final = 0
 NULL_PID: Final = 0x1FFF
 NULL_PACKET: Final = bytes([SYNC, NULL_PID >> 8, NULL_PID & 0xFF, 0x10]) + b"\xff" * 184
 
-_PAT_TABLE: Final = 0x00
-_PMT_TABLE: Final = 0x02
-_SECTION_LIMIT_BYTES: Final = 1024
-"""The longest PAT or PMT section the standard allows."""
-_CRC_BYTES: Final = 4
-
 HAS_FIELD: Final = bytes(1 if control & 0x20 else 0 for control in range(256))
 """Turns the fourth bytes of packets into a mark of those with an adaptation field."""
 
-_VIDEO_TYPES: Final = frozenset({0x01, 0x02, 0x10, 0x1B, 0x20, 0x24, 0x33, 0x42, 0xD1, 0xEA})
-"""MPEG-1, MPEG-2, MPEG-4, H.264 (and MVC), HEVC, VVC, AVS, Dirac, VC-1."""
+Block = bytes | memoryview
+"""Bytes of a stream."""
 
 
 def find_sync(data: bytes, start: int = 0) -> int | None:
@@ -53,7 +47,7 @@ def pid_of(packet: bytes) -> int:
     return (packet[1] & 0x1F) << 8 | packet[2]
 
 
-def packets_of(block: bytes | memoryview, pid: int) -> Iterator[int]:
+def packets_of(block: Block, pid: int) -> Iterator[int]:
     """Indexes of the whole packets of one PID in an aligned block, in order."""
     whole = len(block) - len(block) % PACKET_BYTES
     is_high, is_low = _marks(pid)
@@ -77,7 +71,7 @@ def _marks(pid: int) -> tuple[bytes, bytes]:
     )
 
 
-def packet_at(block: bytes | memoryview, index: int) -> bytes:
+def packet_at(block: Block, index: int) -> bytes:
     """One packet of an aligned block, copied."""
     return bytes(block[index * PACKET_BYTES : (index + 1) * PACKET_BYTES])
 
@@ -134,106 +128,3 @@ def with_counters(packets: bytes, last: int) -> bytes:
         at = index * PACKET_BYTES + 3
         stamped[at] = stamped[at] & 0xF0 | (last - (count - 1 - index)) & 0x0F
     return bytes(stamped)
-
-
-class Tables(NamedTuple):
-    """What a player must see before anything else, as the upstream sent it."""
-
-    pat: bytes
-    """Raw packets."""
-    pmt: bytes
-    """Raw packets."""
-    pmt_pid: int
-    video_pid: int | None
-    """None for radio."""
-
-
-class _Section(NamedTuple):
-    body: bytes
-    packets: bytes
-
-
-class _SectionReader:
-    """Gathers one section of one PID, over as many packets and blocks as it takes."""
-
-    def __init__(self, pid: int, table: int) -> None:
-        self._pid = pid
-        self._table = table
-        self._body = b""
-        self._packets = b""
-
-    def feed(self, block: bytes | memoryview) -> _Section | None:
-        """Look through one more block, which must follow the one before; the first whole
-        section, or None so far."""
-        for index in packets_of(block, self._pid):
-            packet = packet_at(block, index)
-            payload = payload_of(packet)
-            if packet[1] & 0x40:
-                payload = payload[1 + payload[0] :] if payload else b""
-                self._body, self._packets = payload, packet
-            elif self._packets:
-                self._body += payload
-                self._packets += packet
-            section = self._whole()
-            if section is not None:
-                return section
-        return None
-
-    def _whole(self) -> _Section | None:
-        if len(self._body) < 3:
-            return None
-        size = 3 + ((self._body[1] & 0x0F) << 8 | self._body[2])
-        if self._body[0] != self._table or size > _SECTION_LIMIT_BYTES:
-            self._body = self._packets = b""
-            return None
-        if len(self._body) < size:
-            return None
-        return _Section(self._body[:size], self._packets)
-
-
-class TableReader:
-    """Finds PAT and PMT in consecutive blocks. Of several programmes it follows the first."""
-
-    def __init__(self) -> None:
-        self._pat_reader = _SectionReader(PAT_PID, _PAT_TABLE)
-        self._pat: _Section | None = None
-        self._pmt_reader: _SectionReader | None = None
-        self._pmt_pid = NULL_PID
-
-    def feed(self, block: bytes | memoryview) -> Tables | None:
-        """Both tables once both were seen whole; None until then."""
-        if self._pat is None:
-            self._pat = self._pat_reader.feed(block)
-            if self._pat is None:
-                return None
-            pmt_pid = _first_programme(self._pat.body)
-            if pmt_pid is None:
-                self._pat = None
-                return None
-            self._pmt_pid = pmt_pid
-            self._pmt_reader = _SectionReader(pmt_pid, _PMT_TABLE)
-        assert self._pmt_reader is not None, "a PAT leads to a reader of its PMT"
-        pmt = self._pmt_reader.feed(block)
-        if pmt is None:
-            return None
-        return Tables(self._pat.packets, pmt.packets, self._pmt_pid, _video_pid(pmt.body))
-
-
-def _first_programme(pat: bytes) -> int | None:
-    """The PMT PID of the first programme; programme 0 is the network table, not a programme."""
-    for at in range(8, len(pat) - _CRC_BYTES - 3, 4):
-        if pat[at] << 8 | pat[at + 1]:
-            return (pat[at + 2] & 0x1F) << 8 | pat[at + 3]
-    return None
-
-
-def _video_pid(pmt: bytes) -> int | None:
-    """The PID of the first video stream."""
-    if len(pmt) < 12:
-        return None
-    at = 12 + ((pmt[10] & 0x0F) << 8 | pmt[11])
-    while at + 5 <= len(pmt) - _CRC_BYTES:
-        if pmt[at] in _VIDEO_TYPES:
-            return (pmt[at + 1] & 0x1F) << 8 | pmt[at + 2]
-        at += 5 + ((pmt[at + 3] & 0x0F) << 8 | pmt[at + 4])
-    return None

@@ -7,8 +7,7 @@ programme clock reference says how much programme came, whatever the bit rate. P
 from collections import deque
 from typing import Final
 
-from plexbridge.relay.mpegts import HAS_FIELD, PACKET_BYTES, pcr_of
-from plexbridge.relay.ring import Block
+from plexbridge.relay.mpegts import HAS_FIELD, PACKET_BYTES, Block, pcr_of
 
 PACE_MIN: Final = 0.7
 """Programme seconds per second (`reference/transport.md`, fault 25)."""

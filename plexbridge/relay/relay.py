@@ -16,12 +16,12 @@ from plexbridge.relay.attempt import Attempt
 from plexbridge.relay.fanout import Fanout, Reader
 from plexbridge.relay.health import UpstreamHealth
 from plexbridge.relay.look import Look
+from plexbridge.relay.mpegts import Block
 from plexbridge.relay.order import Choice, Order
 from plexbridge.relay.outage import Outage
 from plexbridge.relay.pace import PACE_MIN
 from plexbridge.relay.policy import RelayPolicy
 from plexbridge.relay.ports import Connector, RelayListener, Sink, Upstream, UpstreamFailed
-from plexbridge.relay.ring import Block
 from plexbridge.relay.splice import Splice
 
 _SHARED_BY_MAX = 3

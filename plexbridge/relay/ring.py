@@ -15,11 +15,8 @@ from collections.abc import Iterator
 from mmap import mmap
 from typing import NamedTuple
 
-from plexbridge.relay.mpegts import PACKET_BYTES, SYNC, newest_random_access
+from plexbridge.relay.mpegts import PACKET_BYTES, SYNC, Block, newest_random_access
 from plexbridge.relay.segments import SEGMENT_BYTES, SEGMENTS, Segments
-
-Block = bytes | memoryview
-"""Bytes of the stream."""
 
 
 class Placed(NamedTuple):

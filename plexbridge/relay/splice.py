@@ -11,15 +11,13 @@ from plexbridge.relay.mpegts import (
     PACKET_BYTES,
     PAT_PID,
     SYNC,
-    TableReader,
-    Tables,
+    Block,
     counter_of,
     packet_at,
     packets_of,
     with_counters,
 )
-from plexbridge.relay.programme import Programme, programme_of
-from plexbridge.relay.ring import Block
+from plexbridge.relay.tables import TableReader, Tables
 
 SPLICE_BYTES_MAX: Final = 4 * 1024 * 1024
 """Held back at most while an access point is looked for: 4 s at 8 Mbit/s, more than any distance
@@ -43,7 +41,6 @@ class Splice:
         self._until = until
         self._reader = TableReader()
         self._tables: Tables | None = None
-        self._programme: Programme | None = None
         self._held = bytearray()
 
     def feed(self, block: Block, now: float) -> Spliced | None:
@@ -51,10 +48,8 @@ class Splice:
         self._held += block
         if self._tables is None:
             self._tables = self._reader.feed(block)
-            if self._tables is not None:
-                self._programme = programme_of(self._tables)
         late = now >= self._until or len(self._held) >= SPLICE_BYTES_MAX
-        if self._tables is None or self._programme is None:
+        if self._tables is None:
             return Spliced(b"", bytes(self._held), None) if late else None
         held = bytes(self._held)
         entry = first_random_access(held, self._tables.video_pid)
@@ -62,7 +57,7 @@ class Splice:
             return None
         start = (entry or 0) * PACKET_BYTES
         dropped, stream = held[:start], held[start:]
-        goes_on = {pid: next_counter(stream, pid) for pid in self._programme.pids}
+        goes_on = {pid: next_counter(stream, pid) for pid in self._tables.pids}
         known = [counter for counter in goes_on.values() if counter is not None]
         if not late and len(known) < min(2, len(goes_on)):
             return None  # of subtitles nothing may come for long; of sound something does

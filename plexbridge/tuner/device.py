@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 from xml.etree import ElementTree
 
 from plexbridge.lineup.channels import Channel, Lineup
+from plexbridge.lineup.guide.document import xmltv_id
 
 MODEL: Final = "HDHR5-4US"
 FIRMWARE_NAME: Final = "hdhomerun5_atsc"
@@ -99,10 +100,9 @@ def lineup_m3u(lineup: Lineup, base_url: str) -> str:
     for channel in lineup.channels:
         name = channel.guide_name.replace('"', "'").replace(",", " ")
         number = channel.guide_number
-        tvg_id = (channel.tvg_id or f"{number}.plexbridge").replace('"', "'")
         group = channel.group.replace('"', "'")
         lines.append(
-            f'#EXTINF:-1 channel-id="{number}" channel-number="{number}" tvg-id="{tvg_id}" '
+            f'#EXTINF:-1 channel-id="{number}" channel-number="{number}" tvg-id="{xmltv_id(channel)}" '
             f'tvg-chno="{number}" tvg-name="{name}" group-title="{group}",{name}'
         )
         lines.append(f"{base_url}/stream/{channel.id}.ts")

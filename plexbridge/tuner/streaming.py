@@ -96,7 +96,9 @@ class Streams:
         headers = {
             name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
         }
-        client = client_of(media.peer[0], headers, query)
+        # The scope's before the connection's, which may be a reverse proxy's.
+        address, _ = scope.get("client") or media.peer
+        client = client_of(address, headers, query)
         if not self._starts.allows(client.address):
             self._refuse_too_often(media, asked, client)
             return

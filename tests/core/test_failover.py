@@ -7,13 +7,13 @@ import pytest
 from events.ids import SourceId
 from plexbridge.relay.filler import NULLS, Filler
 from plexbridge.relay.health import REMEMBERED_MAX, UpstreamHealth
-from plexbridge.relay.mpegts import PACKET_BYTES, TableReader, Tables
+from plexbridge.relay.mpegts import PACKET_BYTES
 from plexbridge.relay.order import Order
 from plexbridge.relay.pace import PACE_WINDOW_S, Pace, last_pcr
 from plexbridge.relay.policy import RelayPolicy
 from plexbridge.relay.ports import Upstream, UpstreamFailed
-from plexbridge.relay.programme import programme_of
 from plexbridge.relay.splice import Splice, discontinuity
+from plexbridge.relay.tables import TableReader, Tables
 from tests.service.ts_checker import TsChecker, media_of
 from tests.service.ts_maker import AUDIO_PID, GROUP, PMT_PID, VIDEO_PID, TsMaker
 
@@ -171,7 +171,9 @@ def test_filler_without_tables_is_null_packets() -> None:
 
 def test_a_programme_names_its_streams_and_its_clock() -> None:
     """As the table does."""
-    assert programme_of(tables(TsMaker())) == (VIDEO_PID, (AUDIO_PID, VIDEO_PID))
+    found = tables(TsMaker())
+    assert (found.pcr_pid, found.video_pid) == (VIDEO_PID, VIDEO_PID)
+    assert found.pids == (AUDIO_PID, VIDEO_PID)
 
 
 def test_a_splice_begins_at_an_access_point_and_announces_every_counter() -> None:

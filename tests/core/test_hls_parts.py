@@ -9,9 +9,9 @@ from plexbridge.relay.hls.codebook import Codebook, Renaming, count_on, marked, 
 from plexbridge.relay.hls.crypt import SegmentCipher, iv_of
 from plexbridge.relay.hls.faults import SegmentUnusable
 from plexbridge.relay.hls.opening import find_tables
-from plexbridge.relay.hls.sections import Stream, build_pat, build_pmt, crc_of, packets_with
 from plexbridge.relay.hls.timeline import Timeline
 from plexbridge.relay.hls.timestamps import WRAP_TICKS, ticks_after
+from plexbridge.relay.sections import Stream, build_pat, build_pmt, crc_of, packets_with
 from tests.service.ts_maker import AUDIO_PID, PACKET_BYTES, PMT_PID, VIDEO_PID, TsMaker
 
 PIDS = st.integers(0, 0x1FFF)

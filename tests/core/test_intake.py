@@ -6,8 +6,8 @@ import pytest
 
 from plexbridge.relay.alignment import SYNC_LIMIT_BYTES, NotMpegTs
 from plexbridge.relay.intake import Intake
-from plexbridge.relay.mpegts import PACKET_BYTES
-from plexbridge.relay.ring import Block, Ring
+from plexbridge.relay.mpegts import PACKET_BYTES, Block
+from plexbridge.relay.ring import Ring
 from tests.service.ts_maker import TsMaker
 
 GARBAGE = b"<html>G G no stream here</html>" * 20

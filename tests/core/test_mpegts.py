@@ -8,7 +8,6 @@ from plexbridge.relay.alignment import SYNC_LIMIT_BYTES, Aligner, NotMpegTs
 from plexbridge.relay.mpegts import (
     NULL_PACKET,
     PACKET_BYTES,
-    TableReader,
     find_sync,
     newest_random_access,
     packet_at,
@@ -18,6 +17,7 @@ from plexbridge.relay.mpegts import (
     pid_of,
     with_counters,
 )
+from plexbridge.relay.tables import TableReader
 from tests.service.ts_checker import TsChecker
 from tests.service.ts_maker import AUDIO_PID, PMT_PID, VIDEO_PID, TsMaker, serial_of
 

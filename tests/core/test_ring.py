@@ -5,10 +5,11 @@ import itertools
 import pytest
 
 from plexbridge.relay.entry import newest_entry
-from plexbridge.relay.mpegts import PACKET_BYTES, SYNC, TableReader
+from plexbridge.relay.mpegts import PACKET_BYTES, SYNC
 from plexbridge.relay.policy import RelayPolicy, pause_ms
 from plexbridge.relay.ring import Ring
 from plexbridge.relay.segments import SEGMENT_BYTES, Segments
+from plexbridge.relay.tables import TableReader
 from tests.service.ts_checker import TsChecker
 from tests.service.ts_maker import GROUP, VIDEO_PID, TsMaker
 

@@ -6,8 +6,9 @@ import pytest
 
 from events.ids import SessionId
 from plexbridge.relay.fanout import Fanout
-from plexbridge.relay.mpegts import PACKET_BYTES, TableReader
+from plexbridge.relay.mpegts import PACKET_BYTES
 from plexbridge.relay.segments import SEGMENT_BYTES
+from plexbridge.relay.tables import TableReader
 from tests.service.ts_maker import GROUP, TsMaker
 
 RING_BYTES = 4 * 1024 * 1024

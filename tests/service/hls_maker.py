@@ -6,7 +6,7 @@ The last 8 bytes of every media packet are a serial number that goes on from mak
 
 from dataclasses import dataclass, field
 
-from plexbridge.relay.hls.sections import Stream, build_pat, build_pmt, packets_with
+from plexbridge.relay.sections import Stream, build_pat, build_pmt, packets_with
 from tests.service.ts_maker import PACKET_BYTES
 
 H264, HEVC, AAC, AC3 = 0x1B, 0x24, 0x0F, 0x81

@@ -60,8 +60,9 @@ def build(job: Job) -> Figures:
     Raises:
         GuideFault: `job.into` is not to be used.
     """
-    job.into.unlink(missing_ok=True)
     try:
+        for end in ("", "-wal", "-shm", "-journal"):  # of a worker that was killed
+            job.into.with_name(job.into.name + end).unlink(missing_ok=True)
         os.close(os.open(job.into, os.O_RDWR | os.O_CREAT | os.O_EXCL, _FILE_MODE))
         with closing(open_writer(job.into, "relaxed")) as connection:
             # A file of its own that nobody reads before it is whole: no journal, one sync at last.

@@ -4,6 +4,7 @@ Each file is replaced as a whole by the worker's new one (`build`). Blocking: fo
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
@@ -21,6 +22,9 @@ from plexbridge.log.errors import CannotOpen, StorageFailed
 
 SUFFIX: Final = ".db"
 NEW_SUFFIX: Final = ".new"
+_OURS: Final = re.compile(r".+\.(?:db|new|incoming)(?:-wal|-shm|-journal)?")
+"""Files that may be removed; somebody may keep a guide of their own beside them."""
+
 _DIRECTORY_MODE: Final = 0o700
 _REMEDY: Final = "check the data directory; the guide is read again"
 
@@ -87,7 +91,7 @@ class GuideDirectory:
             self._path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
             self._path.chmod(_DIRECTORY_MODE)
             for path in self._path.iterdir():
-                if path.name not in kept and path.is_file():
+                if _OURS.fullmatch(path.name) and path.name not in kept and path.is_file():
                     path.unlink()
         except OSError as error:
             raise GuideFault(

@@ -8,15 +8,6 @@ from typing import NamedTuple
 
 from plexbridge.relay.hls.codebook import Codebook, marked, table_of
 from plexbridge.relay.hls.programme import is_timed, streams_of
-from plexbridge.relay.hls.sections import (
-    PAT_TABLE,
-    PMT_TABLE,
-    Pat,
-    Pmt,
-    SectionReader,
-    parse_pat,
-    parse_pmt,
-)
 from plexbridge.relay.hls.timestamps import clock_base_at, stamps_at
 from plexbridge.relay.mpegts import (
     NULL_PID,
@@ -25,6 +16,15 @@ from plexbridge.relay.mpegts import (
     packet_at,
     packets_of,
     payload_of,
+)
+from plexbridge.relay.sections import (
+    PAT_TABLE,
+    PMT_TABLE,
+    Pat,
+    Pmt,
+    SectionReader,
+    parse_pat,
+    parse_pmt,
 )
 
 _NONE = table_of(())

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from plexbridge.relay.hls.codebook import PIDS_MAX, Codebook, Renaming, table_of
-from plexbridge.relay.hls.sections import Pat, Pmt, Stream, build_pat, build_pmt
 from plexbridge.relay.mpegts import NULL_PID, PAT_PID
+from plexbridge.relay.sections import Pat, Pmt, Stream, build_pat, build_pmt
+from plexbridge.relay.tables import VIDEO_TYPES
 
 PAT_KIND: Final = 1
 PMT_KIND: Final = 2
@@ -26,7 +27,6 @@ STREAMS_MAX: Final = PIDS_MAX - STREAM_KIND
 
 _FIRST_FREE_PID: Final = 0x100
 _PRIVATE: Final = 0x06
-_VIDEO: Final = frozenset({0x01, 0x02, 0x10, 0x1B, 0x20, 0x24, 0x33, 0x42, 0xD1, 0xEA})
 _AUDIO: Final = frozenset({0x03, 0x04, 0x0F, 0x11, 0x1C, 0x81, 0x87})
 """MPEG-1, MPEG-2, AAC (ADTS, LATM, raw), AC-3 and E-AC-3 of ATSC."""
 _AUDIO_TAGS: Final = frozenset({0x6A, 0x7A, 0x7B, 0x7C})
@@ -39,7 +39,7 @@ def is_timed(stream: Stream) -> bool:
 
 
 def _class_of(stream: Stream) -> str:
-    if stream.stream_type in _VIDEO:
+    if stream.stream_type in VIDEO_TYPES:
         return "video"
     if stream.stream_type in _AUDIO or (
         stream.stream_type == _PRIVATE and _tags(stream) & _AUDIO_TAGS

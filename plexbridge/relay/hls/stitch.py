@@ -15,7 +15,10 @@ from plexbridge.relay.hls.codebook import UNKNOWN, count_on, marked, places
 from plexbridge.relay.hls.faults import SegmentUnusable
 from plexbridge.relay.hls.opening import find_tables, first_times
 from plexbridge.relay.hls.programme import PAT_KIND, PMT_KIND, STREAM_KIND, Programme, Run
-from plexbridge.relay.hls.sections import (
+from plexbridge.relay.hls.timeline import Timeline
+from plexbridge.relay.hls.timestamps import clock_base_at, move_clock, move_stamps, stamps_at
+from plexbridge.relay.mpegts import PACKET_BYTES, PAT_PID, payload_of
+from plexbridge.relay.sections import (
     PAT_TABLE,
     PMT_TABLE,
     Pat,
@@ -24,9 +27,6 @@ from plexbridge.relay.hls.sections import (
     packets_with,
     parse_pmt,
 )
-from plexbridge.relay.hls.timeline import Timeline
-from plexbridge.relay.hls.timestamps import clock_base_at, move_clock, move_stamps, stamps_at
-from plexbridge.relay.mpegts import PACKET_BYTES, PAT_PID, payload_of
 
 HOLD_BYTES_MAX: Final = 512 * 1024
 """How much is held back at a join to see where its streams begin: 0.5 s at 8 Mbit/s."""
