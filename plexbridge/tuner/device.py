@@ -102,8 +102,9 @@ def lineup_m3u(lineup: Lineup, base_url: str) -> str:
         number = channel.guide_number
         group = channel.group.replace('"', "'")
         lines.append(
-            f'#EXTINF:-1 channel-id="{number}" channel-number="{number}" tvg-id="{xmltv_id(channel)}" '
-            f'tvg-chno="{number}" tvg-name="{name}" group-title="{group}",{name}'
+            f'#EXTINF:-1 channel-id="{number}" channel-number="{number}" '
+            f'tvg-id="{xmltv_id(channel)}" tvg-chno="{number}" '
+            f'tvg-name="{name}" group-title="{group}",{name}'
         )
         lines.append(f"{base_url}/stream/{channel.id}.ts")
     return "\n".join(lines) + "\n"
