@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from events.commands import Command, Expire, LingerOver, Progress
 from events.ids import UnixMicros
-from events.machine import ACTIVE, CONNECTING, ERROR, RECLAIM, RECOVERING
+from events.machine import ACTIVE, CONNECTING, ENDED, ERROR, RECLAIM, RECOVERING
 from events.policy import Policy
 from events.world import Lease, Session, World
 
@@ -86,6 +86,8 @@ def linger_over_at(lease: Lease, policy: Policy) -> UnixMicros:
 def due(world: World, observe: Observe, now: UnixMicros) -> Iterator[Command]:
     """The commands that time asks for now. The caller gives each to the door, which looks again."""
     for session in list(world.sessions.values()):
+        if session.state == ENDED:
+            continue  # by what the caller did with a command before this one
         if now < deadline(session, world.policy).at:
             continue  # not due even without anything accepted since
         seen = observe(session)

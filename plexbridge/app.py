@@ -30,6 +30,10 @@ from plexbridge.server.serve import Server, build_config
 from plexbridge.settings import Settings
 from plexbridge.tuner.discovery.opening import open_presence
 from plexbridge.version import __version__
+from plexbridge.web.access.credentials import Credentials, open_credentials
+from plexbridge.web.access.keys import KeysUnusable
+from plexbridge.web.access.logins import LoginUnusable
+from plexbridge.web.access.setup_code import VALID_S
 from plexbridge.web.application import build_app
 
 if sys.platform == "win32":
@@ -47,6 +51,8 @@ EXIT_CANNOT_OPEN: Final = 3
 CannotStart = (
     DataDirUnusable,
     SecretsUnusable,
+    KeysUnusable,
+    LoginUnusable,
     LogLocked,
     CannotOpen,
     NewerLog,
@@ -79,17 +85,18 @@ async def _serve(grounds: Grounds, demo: bool) -> int:
     bridge = Bridge(grounds, demo=demo)
     try:
         await bridge.start()
+        credentials = await asyncio.to_thread(open_credentials, settings, bridge.clock, os.urandom)
         listener = open_listener(settings.host, settings.port)
         server = Server(
             build_config(
-                build_app(bridge),
+                build_app(bridge, credentials),
                 version=__version__,
                 limits=EdgeLimits(connections_per_address=settings.connections_per_address),
             ),
             on_draining=bridge.drain,
             upstreams=settings.tuner_count,
         )
-        _tell_addresses(bridge, listener)
+        _tell_addresses(bridge, listener, credentials)
         presence = open_presence(
             settings,
             bridge.tuner,
@@ -121,8 +128,8 @@ def _second_listener(settings: Settings) -> list[socket.socket]:
         return []
 
 
-def _tell_addresses(bridge: Bridge, listener: socket.socket) -> None:
-    """The few addresses a person needs, on stdout."""
+def _tell_addresses(bridge: Bridge, listener: socket.socket, credentials: Credentials) -> None:
+    """The few addresses a person needs, on stdout; the one-time link nowhere else."""
     port = listener.getsockname()[1]
     here = f"http://127.0.0.1:{port}"
     home = bridge.settings.base_url or f"http://{_address_of_this_machine()}:{port}"
@@ -133,6 +140,9 @@ def _tell_addresses(bridge: Bridge, listener: socket.socket) -> None:
         f"  page           {here}/",
         f"  tuner address  {home}   (Plex: Settings, Live TV & DVR, enter it by hand)",
     ]
+    if not credentials.locked:
+        link = f"{home}{bridge.settings.base_path}/setup?code={credentials.new_link_code()}"
+        lines.append(f"  set a password {link}   (once, within {VALID_S // 60} minutes)")
     if lineup.channels:
         first = lineup.channels[0]
         url = f"{home}/auto/v{first.guide_number}"

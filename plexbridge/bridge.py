@@ -26,34 +26,41 @@ from plexbridge.control.door import Door
 from plexbridge.control.effects import Effects
 from plexbridge.control.gauges import Gauges
 from plexbridge.control.projector import Projector
+from plexbridge.control.retention import Retention, tell_head
 from plexbridge.control.stamp import Stamper
 from plexbridge.control.sweep import Sweep
 from plexbridge.control.telling import Telling
 from plexbridge.control.ticker import Ticker
 from plexbridge.control.viewers import Viewers
-from plexbridge.data_dir import GUIDES_DIR, LINEUP_FILE
+from plexbridge.data_dir import LINEUP_FILE
 from plexbridge.demo.provider import DemoProvider
 from plexbridge.ids import Ids
 from plexbridge.installation import Installation
 from plexbridge.lineup.channels import Channel, Lineup
-from plexbridge.lineup.fetch import PlaylistFetcher
-from plexbridge.lineup.guide.download import HEAD_TIMEOUT_S, GuideFetcher
-from plexbridge.lineup.guide.in_force import GuideInForce, guide_key
+from plexbridge.lineup.edit_store import EditStore
+from plexbridge.lineup.edits_in_force import EditsInForce
+from plexbridge.lineup.edits_plan import NumberTaken, UnknownChannel
+from plexbridge.lineup.errors import StoreUnusable
+from plexbridge.lineup.guide.download import HEAD_TIMEOUT_S
+from plexbridge.lineup.guide.in_force import GuideInForce
 from plexbridge.lineup.guide.store import Guide
-from plexbridge.lineup.in_force import LineupInForce, source_of
-from plexbridge.lineup.store import LineupStore
+from plexbridge.lineup.in_force import LineupInForce
 from plexbridge.log.driver import SQLITE_VERSION
+from plexbridge.log.errors import StorageFailed
 from plexbridge.log.port import Durable
 from plexbridge.log.sqlite import SqliteLog
 from plexbridge.outbound import Outbound, OutboundPolicy
+from plexbridge.provisioning import Provisions, make_logos
 from plexbridge.relay.child.connector import ChildConnector
 from plexbridge.relay.child.process import Spawner
 from plexbridge.relay.child.spawning import DEFAULT_PROGRAM
 from plexbridge.relay.kinds import UpstreamConnector
 from plexbridge.relay.policy import RelayPolicy
+from plexbridge.server.start_rate import StartRate
 from plexbridge.settings import Settings
 from plexbridge.timings import Timings
 from plexbridge.tuner.device import Device
+from plexbridge.tuner.marks import SETS, Mark
 from plexbridge.tuner.routes import Tuner
 from plexbridge.tuner.streaming import Streams
 from plexbridge.tuner.transcoding import Transcodes
@@ -64,7 +71,9 @@ _log = structlog.get_logger(__name__)
 
 LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 NODE: Final = "local"
-DEMO_SOURCE: Final = SourceId("demo")
+
+MARKS_PER_SECOND: Final = 5
+"""Of one player's address: faster than a thumb. Each is an event and a write to disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,7 @@ class Bridge:
         self._ids = Ids(self.clock, random.getrandbits)
         reach = OutboundPolicy(allow=settings.upstream_allow + (LOOPBACK if demo else ()))
         self._outbound = Outbound(reach)
-        self._guides_outbound = Outbound(reach, head_timeout_s=HEAD_TIMEOUT_S)
+        self._providers_outbound = Outbound(reach, head_timeout_s=HEAD_TIMEOUT_S)
         self._spawner = Spawner(settings.ffmpeg_path or DEFAULT_PROGRAM, os.environ)
         children = ChildConnector(self._spawner, reach, self.clock, ca_file=grounds.ca_file)
         self.effects = Effects(
@@ -108,16 +117,19 @@ class Bridge:
                 resilient=settings.auto_upgrade_to_resilient,
             ),
             channel=self._channel,
-            allowed=self._allowed,
+            allowed=self.allowed,
             report=self._report,
             settle_ms=settings.source_settle_ms,
         )
+        key = grounds.installation.digest_key
+        self.logos = make_logos(settings, key, self._outbound, self.clock, self._lineup_now)
         self.registry = CollectorRegistry()
         self._timings = Timings(self.registry, self.clock)
         self.projector = Projector(self.log)
         self.feed = Feed(self.log)
         self._tasks: list[asyncio.Task[None]] = []
-        self._lineup: LineupInForce | None = None
+        self.sources: LineupInForce | None = None
+        """What the providers list, once the bridge starts."""
         self.guides: GuideInForce | None = None
         """The programme guides, once the lineup is there."""
         self._random = random
@@ -133,23 +145,30 @@ class Bridge:
         self.log.subscribe(self._timings.became_durable)
         self._join(world)
         await self._record_start()
+        await tell_head(self.log.reader)
         if self._demo is not None:
             await self._demo.start()
-        self._lineup = LineupInForce(
-            self._playlists(),
-            fetcher=PlaylistFetcher(self._outbound),
-            store=LineupStore(self._lineup_file),
+        provisions = Provisions(
+            settings=self.settings,
             key=self._installation.digest_key,
+            outbound=self._providers_outbound,
+            clock=self.clock,
+            random=self._random,
             note=self.door.note,
+            demo=self._demo,
         )
-        await self._lineup.load()
-        self.guides = self._make_guides()
+        self.sources = provisions.sources(self.edits.serve)
+        await self.logos.open()
+        await self.edits.load()
+        await self.sources.load()
+        self.guides = provisions.guides(self.sources.guide_urls, self._lineup_now)
         await self.guides.load()
         self._begin(self._ticker.run(), "ticker")
         self._begin(self.sweep.run(), "sweep")
         self._begin(self._timings.watch_loop(), "loop lag")
-        self._begin(self._lineup.retry(), "lineup")
+        self._begin(self.sources.run(), "sources")
         self._begin(self.guides.run(), "guides")
+        self._begin(self._retention.run(), "retention")
 
     def drain(self) -> None:
         """End every session and give nothing more; at once. For the server, at a signal."""
@@ -168,11 +187,13 @@ class Bridge:
         await self.effects.close()
         await self._spawner.close()
         await self.door.close()
+        await self.logos.close()
         await self._outbound.close()
-        await self._guides_outbound.close()
+        await self._providers_outbound.close()
         if self._demo is not None:
             await self._demo.close()
         await self.projector.close()
+        await self._tell_last_head()
         await self.log.close()
 
     @property
@@ -187,38 +208,17 @@ class Bridge:
 
     @property
     def lineup(self) -> Lineup:
-        """The lineup in force."""
-        return Lineup.EMPTY if self._lineup is None else self._lineup.lineup
+        """The lineup in force, edits and all."""
+        return self.edits.lineup
 
     @property
     def lineup_problem(self) -> str | None:
         """Why an older lineup serves, if it does."""
-        return None if self._lineup is None else self._lineup.problem
+        return None if self.sources is None else self.sources.problem
 
     @property
     def _lineup_file(self) -> Path:
         return self.settings.data_dir / LINEUP_FILE
-
-    def _playlists(self) -> list[tuple[SourceId, str]]:
-        key = self._installation.digest_key
-        if self._demo is not None:  # its port differs at each start, its channels do not
-            return [(DEMO_SOURCE, self._demo.playlist_url)]
-        return [(source_of(location, key), location) for location in self.settings.playlist]
-
-    def _make_guides(self) -> GuideInForce:
-        key = self._installation.digest_key
-        guides = [(guide_key(location, key), location) for location in self.settings.guide]
-        if self._demo is not None:
-            guides = [(DEMO_SOURCE, self._demo.guide_url)]
-        return GuideInForce(
-            guides,
-            directory=self.settings.data_dir / GUIDES_DIR,
-            fetcher=GuideFetcher(self._guides_outbound),
-            clock=self.clock,
-            random=self._random,
-            lineup=lambda: self.lineup,
-            note=self.door.note,
-        )
 
     def _guide(self) -> Guide:
         return Guide(()) if self.guides is None else self.guides.guide
@@ -234,9 +234,20 @@ class Bridge:
             apply=self.effects.apply,
             observe=self.viewers.progress,
         )
+        self.edits = EditsInForce(EditStore(self._lineup_file), note=self.door.note)
+        """What people changed in the channels."""
+        self._mark_rate = StartRate(MARKS_PER_SECOND, self.clock.monotonic)
         self.gauges = Gauges(self.door, self.effects, self.viewers, self.clock)
         self.sweep = Sweep(
             self.door, self.effects, self.viewers, setting_ms=settings.cleanup_interval_ms
+        )
+        self._retention = Retention(
+            self.log,
+            note=self.door.note,
+            save=self.projector.save,
+            clock=self.clock,
+            days=settings.retention_days,
+            megabytes=settings.retention_mb,
         )
         self._ticker = Ticker(
             self.door,
@@ -252,7 +263,7 @@ class Bridge:
             self.effects,
             clock=self.clock,
             ids=self._ids,
-            allowed=self._allowed,
+            allowed=self.allowed,
             progress=self.viewers.progress,
             starts_per_second=settings.starts_per_second,
             transcodes=Transcodes(self._spawner),
@@ -263,13 +274,21 @@ class Bridge:
                 friendly_name=settings.friendly_name,
                 tuners=settings.tuner_count,
             ),
-            lineup=lambda: self.lineup,
+            lineup=self._lineup_now,
             base_url=settings.base_url,
             tuner_rows=self._tuner_rows,
             tuner_rates=self.gauges.tuner_rates,
             streams=streams,
             guide=self._guide,
+            set_mark=self._set_mark,
+            logos=self.logos,
         )
+
+    async def _tell_last_head(self) -> None:
+        try:
+            await tell_head(self.log.reader)
+        except StorageFailed as fault:
+            _log.warning("The log's head cannot be told", why=str(fault))
 
     async def _record_start(self) -> None:
         facts = (
@@ -307,12 +326,29 @@ class Bridge:
         if not task.cancelled() and (fault := task.exception()) is not None:
             _log.error("A task of the bridge failed", task=task.get_name(), exc_info=fault)
 
+    def _lineup_now(self) -> Lineup:
+        return self.lineup
+
     def _channel(self, channel: ChannelId) -> Channel | None:
         return self.lineup.by_id(channel)
 
-    def _allowed(self, source: SourceId) -> int:
-        """Connections a source allows; 0 where that is not known. A playlist does not tell."""
-        return self.settings.source_connections
+    async def _set_mark(self, channel: ChannelId, mark: Mark, address: str) -> bool:
+        if not self._mark_rate.allows(address):
+            return False
+        try:
+            await self.edits.change(lambda *_: {channel: SETS[mark]}, by=address, how="player")
+        except (NumberTaken, StoreUnusable, UnknownChannel) as error:
+            _log.warning("A player's mark was not kept", why=str(error), client=address)
+            return False
+        return True
+
+    def allowed(self, source: SourceId) -> int:
+        """Connections a source allows; 0 where that is not known. The lowest, where several say."""
+        said = (
+            self.settings.source_connections,
+            0 if self.sources is None else self.sources.allowed(source),
+        )
+        return min((number for number in said if number), default=0)
 
     def _report(self, command: Command) -> "asyncio.Future[Durable] | None":
         return self.door.report(command)

@@ -9,14 +9,17 @@ from collections.abc import Sequence
 
 import typer
 
-from plexbridge.commands import events, moment, projections, sessions
+from plexbridge.commands import channels, events, importing, key, moment, projections, sessions, why
 from plexbridge.commands.auditing import audit_command
+from plexbridge.commands.bisect import bisect_command
 from plexbridge.commands.doctoring import doctor_command
 from plexbridge.commands.exits import FINE, WORLD, code_of
 from plexbridge.commands.health import healthcheck, version
+from plexbridge.commands.incident import incident_command
 from plexbridge.commands.output import note
 from plexbridge.commands.replaying import replay_command
 from plexbridge.commands.serving import serve
+from plexbridge.commands.whatif import whatif_command
 
 app = typer.Typer(
     name="plexbridge",
@@ -32,7 +35,14 @@ app.command("at")(moment.at_command)
 app.add_typer(events.app, name="events")
 app.command("replay")(replay_command)
 app.command("audit")(audit_command)
+app.command("whatif")(whatif_command)
+app.command("bisect")(bisect_command)
+app.add_typer(why.app, name="why")
+app.command("incident")(incident_command)
 app.add_typer(projections.app, name="projections")
+app.add_typer(channels.app, name="channels")
+app.add_typer(importing.app, name="import")
+app.add_typer(key.app, name="key")
 app.command("doctor")(doctor_command)
 app.command("healthcheck")(healthcheck)
 app.command("version")(version)

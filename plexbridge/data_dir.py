@@ -6,6 +6,10 @@ from typing import Final
 
 LOG_FILE: Final = "plexbridge.db"
 LINEUP_FILE: Final = "lineup.db"
+SOURCES_DIR: Final = "sources"
+"""Two files for each source; 0700, for they hold its login."""
+
+LOGOS_DIR: Final = "logos"
 GUIDES_DIR: Final = "guides"
 """One file for each guide; 0700, for what is on is nobody else's business."""
 

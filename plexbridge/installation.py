@@ -4,7 +4,6 @@ Kept in `secrets.toml`, readable by its owner alone. Two installations with one 
 each other in Plex, so it is random; without the key nobody finds a URL by trying digests.
 """
 
-import os
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from plexbridge.device_id import is_device_id, with_check_digit
+from plexbridge.private_file import write_private
 
 SECRETS_FILE: Final = "secrets.toml"
 DEVICE_PREFIX: Final = 0x1050_0000
@@ -67,14 +67,8 @@ def _make(path: Path, random_bytes: Callable[[int], bytes]) -> Installation:
         f'device_id = "{made.device_id}"\n'
         f'digest_key = "{made.digest_key.hex()}"\n'
     )
-    temporary = path.with_suffix(".new")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_private(path, text)
     except OSError as error:
         raise SecretsUnusable(f"{path} cannot be written: {error.strerror}") from error
     return made

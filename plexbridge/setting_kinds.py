@@ -14,11 +14,15 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from plexbridge.device_id import is_device_id, with_check_digit
+from plexbridge.lineup.source import source_of
+from plexbridge.lineup.xtream import is_account
 
 _WHOLE_NUMBER_DIGITS = 12
 """More digits than any bound has; keeps a pasted page from becoming an enormous number."""
 _ADMIN_KEY_CHARS = (16, 256)
 """Shorter keys can be guessed over a network; longer ones are a pasted file."""
+_PASSWORD_CHARS = (8, 256)
+"""As the page asks for."""
 _FRIENDLY_NAME_CHARS = 64
 """What players show of a tuner's name."""
 
@@ -181,6 +185,18 @@ def _read_location(value: object) -> str:
     return text
 
 
+def _read_source(value: object) -> str:
+    text = _as_text(value)
+    location = text.partition("|")[0] if "://" in text else text
+    if not is_account(location):
+        _read_location(location)
+    try:
+        source_of(text, b"")
+    except ValueError as wrong:
+        raise Hint(str(wrong)) from wrong
+    return text
+
+
 def _read_address(value: object) -> str:
     return str(ip_address(_as_text(value)))
 
@@ -232,6 +248,31 @@ def _read_admin_key(value: object) -> str:
     return text
 
 
+def _read_password(value: object) -> str:
+    text = _as_text(value)
+    low, high = _PASSWORD_CHARS
+    if not low <= len(text) <= high or not text.isprintable():
+        raise ValueError("too short, too long, or not printable")
+    return text
+
+
+def _read_own_host(value: object) -> str:
+    text = _as_text(value).lower()
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname or parts.netloc != text or "@" in text or parts.port == 0:
+        raise ValueError("not a host with or without a port")
+    if not re.fullmatch(r"[a-z0-9.:\[\]_-]+", text):
+        raise ValueError("not the name of a host")
+    return text
+
+
+def _read_base_path(value: object) -> str:
+    text = _as_text(value).rstrip("/")
+    if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){1,8}", text):
+        raise ValueError("not a path")
+    return text
+
+
 def _read_program(value: object) -> str:
     text = _as_text(value).strip()
     # A name is looked for on the PATH; a path from somewhere is another file tomorrow.
@@ -244,6 +285,11 @@ NETWORKS = Listed(
     _read_network, "networks such as `192.168.0.0/16` or `fd00::/8`, separated by spaces", r"[\s,]+"
 )
 LOCATIONS = Listed(_read_location, "`http://` or `https://` URLs or files, separated by whitespace")
+SOURCES = Listed(
+    _read_source,
+    "`http://` or `https://` URLs, `xtream+http://USER:PASS@HOST` accounts, or files, separated by "
+    "whitespace; behind one, after a pipe, `User-Agent=…&max-connections=…&refresh-hours=…`",
+)
 ADDRESS = Form("an IP address: `0.0.0.0` all of IPv4, `::` all of IPv6 as well", _read_address)
 DIRECTORY = Form("a directory; it is created if need be", _read_directory)
 DEVICE_ID = Form(
@@ -256,4 +302,11 @@ ADMIN_KEY = Form(
     f"{_ADMIN_KEY_CHARS[0]} to {_ADMIN_KEY_CHARS[1]} printable ASCII characters without spaces",
     _read_admin_key,
 )
+PASSWORD = Form(
+    f"{_PASSWORD_CHARS[0]} to {_PASSWORD_CHARS[1]} printable characters", _read_password
+)
+OWN_HOSTS = Listed(
+    _read_own_host, "names such as `tv.example.com` or `tv.example.com:8443`, separated by spaces"
+)
+BASE_PATH = Form("a path such as `/bridge`", _read_base_path)
 PROGRAM = Form("the name of a program on the `PATH`, or an absolute path", _read_program)

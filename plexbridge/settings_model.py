@@ -20,13 +20,17 @@ from events.policy import Policy
 from plexbridge.setting_kinds import (
     ADDRESS,
     ADMIN_KEY,
+    BASE_PATH,
     BASE_URL,
     DEVICE_ID,
     DIRECTORY,
     FRIENDLY_NAME,
     LOCATIONS,
     NETWORKS,
+    OWN_HOSTS,
+    PASSWORD,
     PROGRAM,
+    SOURCES,
     Kind,
     OneOf,
     Switch,
@@ -116,8 +120,15 @@ class Settings(BaseSettings):
         description="what players are told to connect to, where they cannot use the address "
         "they asked on",
     )
-    playlist: Annotated[tuple[str, ...], Setting("PLEXBRIDGE_PLAYLIST", LOCATIONS, secret=True)] = (
-        Field((), repr=False, description="the providers' M3U playlists")
+    playlist: Annotated[tuple[str, ...], Setting("PLEXBRIDGE_PLAYLIST", SOURCES, secret=True)] = (
+        Field((), repr=False, description="the providers' M3U playlists and Xtream accounts")
+    )
+    refresh_hours: Annotated[int, Setting("PLEXBRIDGE_REFRESH", WholeNumber(0, 720, "hours"))] = (
+        Field(
+            12,
+            description="between two readings of each playlist and account; `0`: only at a start, or "
+            "when asked",
+        )
     )
     guide: Annotated[tuple[str, ...], Setting("PLEXBRIDGE_GUIDE", LOCATIONS, secret=True)] = Field(
         (),
@@ -231,6 +242,20 @@ class Settings(BaseSettings):
         description="streams that one address may begin in a second; `0` is no bound. Loopback "
         "has none",
     )
+    retention_days: Annotated[
+        int, Setting("PLEXBRIDGE_RETENTION_DAYS", WholeNumber(0, 36_500, "days"))
+    ] = Field(
+        90,
+        description="events older than this are pruned at night, sealed figures stay; `0` keeps "
+        "them for ever",
+    )
+    retention_mb: Annotated[
+        int, Setting("PLEXBRIDGE_RETENTION_MB", WholeNumber(0, 10_000_000, "MB"))
+    ] = Field(
+        0,
+        description="above this size of the event log its oldest events are pruned at night; `0` "
+        "is no bound",
+    )
     trusted_networks: Annotated[
         tuple[Network, ...], Setting("PLEXBRIDGE_TRUSTED_NETWORKS", NETWORKS)
     ] = Field(
@@ -255,6 +280,32 @@ class Settings(BaseSettings):
         None,
         description="the key for the API and the pages from elsewhere than this machine, "
         "sent as `X-Api-Key`",
+    )
+    admin_password: Annotated[
+        SecretStr | None,
+        Setting("PLEXBRIDGE_ADMIN_PASSWORD", PASSWORD, secret=True, in_file=False),
+    ] = Field(
+        None,
+        description="the password of the pages, instead of one set by the one-time link of the "
+        "first start",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], Setting("PLEXBRIDGE_ALLOWED_HOSTS", OWN_HOSTS)] = (
+        Field(
+            (),
+            description="names the pages may be asked by, beside addresses, names without dots and "
+            "those of private domains (`.local`, `.home.arpa`, `.internal`)",
+        )
+    )
+    trusted_proxies: Annotated[
+        tuple[Network, ...], Setting("PLEXBRIDGE_TRUSTED_PROXIES", NETWORKS)
+    ] = Field(
+        (),
+        description="reverse proxies that are believed about who asks (`X-Forwarded-For`, "
+        "`-Proto` and `-Prefix`)",
+    )
+    base_path: Annotated[str, Setting("PLEXBRIDGE_BASE_PATH", BASE_PATH)] = Field(
+        "",
+        description="the path a reverse proxy shows the pages below, where it says none itself",
     )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],

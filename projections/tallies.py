@@ -155,11 +155,10 @@ class Ends:
         }
 
     def _connect(self, event: Recorded) -> None:
-        channel = event.payload["channel"]
-        self.state["letting_go"].pop(channel["id"], None)  # the relay goes on for who comes
         if event.ver != 1:
             return
         self.state["sessions"] += 1
+        channel = event.payload["channel"]
         channels = self.state["channels"]
         row = channels.pop(channel["id"], None) or {"sessions": 0, "bytes": 0}
         row |= {"guide_number": channel["guide_number"], "name": channel["name"]}

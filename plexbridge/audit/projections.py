@@ -11,19 +11,24 @@ from typing import Final
 
 import orjson
 
+from events.codec import NewerLog
+from events.ids import BRIDGE_STREAM
 from events.policy import Policy
 from plexbridge.audit.findings import Finding, Kind
 from plexbridge.audit.reading import Progress, recorded
+from plexbridge.control.prunes import PRUNED
+from plexbridge.control.seals import beginning
+from plexbridge.log import sealing
 from plexbridge.log.driver import Connection
 from plexbridge.log.reader import SqliteReader
-from projections import dashboard, world_state
+from plexbridge.log.sealing import SealBroken
 from projections.folding import Folding
+from projections.lifting import CURRENT
 from projections.live import document
 
 CHECK: Final = "projections"
 
-CURRENT: Final = {dashboard.NAME: dashboard.VERSION, world_state.NAME: world_state.VERSION}
-"""What this release stores, and in which version; other versions are left aside at a start."""
+_PRUNES: Final = "SELECT pos, data FROM events WHERE stream = ? AND type = ? ORDER BY ver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +79,62 @@ def compare(
     Raises:
         StorageFailed: the log cannot be read.
     """
-    if reader.base().pos > 0:
-        text = "the log begins behind a prune, and is not folded from its first event"
+    try:
+        folding = reader.query(beginning)
+    except SealBroken as broken:
+        yield Finding(check=CHECK, kind=Kind.BROKEN, pos=broken.pos, text=str(broken))
+        return
+    except NewerLog as unknown:
+        yield Finding(check=CHECK, kind=Kind.UNCHECKED, pos=None, text=str(unknown))
+        return
+    yield from _seal(reader)
+    if folding.position < reader.base().pos:
+        text = "the log begins behind a prune, and nothing was sealed there to fold from"
         yield Finding(check=CHECK, kind=Kind.UNCHECKED, pos=None, text=text)
         return
     last, head = max(stored.states, default=0), reader.head().pos
     for pos in sorted(pos for pos in stored.states if pos > head):
         text = f"states of position {pos} are stored, and the log ends at {head}"
         yield Finding(check=CHECK, pos=pos, text=text)
-    folding, rebuilt = Folding(), dict[str, bytes]()
-    for row in recorded(reader, until=last, progress=progress):
+    rebuilt = dict[str, bytes]()
+    if stored.states:
+        _take_rows(folding, rebuilt)
+    for row in recorded(reader, after=folding.position, until=last, progress=progress):
         try:
             folding.fold(row)
         except (AssertionError, KeyError, TypeError, ValueError) as fault:
             text = f"{row.stream} {row.type} cannot be folded: {fault!r}"
             yield Finding(check=CHECK, pos=row.pos, text=text)
             return
-        for id_, changed in folding.shown.live.touched.items():
-            policy = Policy.from_payload(folding.shown.live.state["policy"])
-            rebuilt[id_] = sha256(orjson.dumps(document(changed, policy))).digest()
-        folding.shown.live.touched.clear()
+        _take_rows(folding, rebuilt)
         if row.pos in stored.states:
             yield from _states(folding, stored.states[row.pos])
     if last <= head:
         yield from _sessions(stored.sessions, rebuilt, last)
+
+
+def _seal(reader: SqliteReader) -> Iterator[Finding]:
+    """Whether the sealed states are those that the event of the prune tells of. In an archive or
+    a part of a log there is no such event, and the file's own digest stands for them."""
+    seal = reader.query(sealing.read)
+    if seal is None:
+        return
+    digests = {one.name: one.digest.hex() for one in seal.states}
+    for pos, payload in reader.query(lambda it: it.execute(_PRUNES, (BRIDGE_STREAM, PRUNED))):
+        data = orjson.loads(payload)
+        told = {one["name"]: one["digest"] for one in data["states"]}
+        if data["last"] == seal.pos and told != digests:
+            text = f"the states sealed at position {seal.pos} are not those this event tells of"
+            yield Finding(check=CHECK, kind=Kind.BROKEN, pos=pos, text=text)
+
+
+def _take_rows(folding: Folding, rebuilt: dict[str, bytes]) -> None:
+    live = folding.shown.live
+    if live.touched:
+        policy = Policy.from_payload(live.state["policy"])
+        for id_, changed in live.touched.items():
+            rebuilt[id_] = sha256(orjson.dumps(document(changed, policy))).digest()
+        live.touched.clear()
 
 
 def _states(folding: Folding, digests: dict[str, bytes]) -> Iterator[Finding]:

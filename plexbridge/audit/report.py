@@ -3,13 +3,14 @@
 Blocks; reads beside a running bridge, up to where the log ended when the audit began.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from plexbridge.audit.checks import READABLE, check, promises
 from plexbridge.audit.findings import Finding, Kind
 from plexbridge.audit.reading import Progress, recorded
+from plexbridge.log.anchors import Anchor, all_before, check_anchors
 from plexbridge.log.port import Head
 from plexbridge.log.verify import ChainReader, verify_chain
 
@@ -17,10 +18,15 @@ FINDINGS_KEPT_MAX: Final = 100
 """Findings of one check that are kept to be shown; all are counted. A damaged log can have as many
 as it has events."""
 
+SCHEMA: Final = 1
+"""Of the document that `--json` gives."""
+
 CHAIN: Final = "chain"
+ANCHORS: Final = "anchors"
 PROJECTIONS: Final = "projections"
 
 _CHAIN_PROMISE: Final = "positions and versions without a gap, every hash in its place"
+_ANCHORS_PROMISE: Final = "the log leads to every hash that was kept elsewhere"
 _READABLE_PROMISE: Final = "every payload can be read"
 _PROJECTIONS_PROMISE: Final = "every projection equals its rebuild"
 
@@ -34,6 +40,8 @@ class Result:
     examined: int = 0
     found: int = 0
     unchecked: int = 0
+    broken: bool = False
+    """Something found means that the log is not what was written."""
     findings: list[Finding] = field(default_factory=list)
     """The first ones."""
 
@@ -43,6 +51,7 @@ class Result:
             self.unchecked += 1
         else:
             self.found += 1
+            self.broken = self.broken or finding.kind is Kind.BROKEN
         if len(self.findings) < FINDINGS_KEPT_MAX:
             self.findings.append(finding)
 
@@ -74,11 +83,12 @@ class Report:
     @property
     def broken(self) -> bool:
         """The log itself is not what was written."""
-        return any(result.name == CHAIN and result.found for result in self.results)
+        return any(result.broken for result in self.results)
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {
+            "schema": SCHEMA,
             "head": {"pos": self.head.pos, "hash": self.head.hash.hex()},
             "first": self.first,
             "found": self.found,
@@ -109,10 +119,24 @@ def chain_findings(reader: ChainReader, progress: Progress | None = None) -> Ite
         yield Finding(check=CHAIN, kind=Kind.BROKEN, pos=wrong.pos, text=text)
 
 
+def anchor_findings(reader: ChainReader, anchors: Sequence[Anchor]) -> Iterator[Finding]:
+    """Where the log does not lead to what was kept elsewhere of it.
+
+    Raises:
+        StorageFailed: it cannot be read.
+    """
+    for wrong in check_anchors(reader, anchors):
+        yield Finding(check=ANCHORS, kind=Kind.BROKEN, pos=wrong.pos, text=wrong.text)
+    if all_before(reader, anchors):
+        text = "every anchor is from before what was pruned; keep one of today"
+        yield Finding(check=ANCHORS, kind=Kind.UNCHECKED, pos=None, text=text)
+
+
 def audit(
     reader: ChainReader,
     *,
     projections: Callable[[], Iterable[Finding]],
+    anchors: Sequence[Anchor] = (),
     progress: Callable[[str], Progress] | None = None,
 ) -> Report:
     """Run everything. `progress(what)` gives the function that is told positions of that part.
@@ -127,6 +151,10 @@ def audit(
     for finding in chain_findings(reader, progress and progress("Chain")):
         chain.add(finding)
     results = {CHAIN: chain}
+    if anchors:
+        results[ANCHORS] = Result(ANCHORS, _ANCHORS_PROMISE, examined=len(anchors))
+        for finding in anchor_findings(reader, anchors):
+            results[ANCHORS].add(finding)
     promised = promises()
     results[READABLE] = Result(READABLE, _READABLE_PROMISE, examined=chain.examined)
     for one in promised.checks:
@@ -134,7 +162,7 @@ def audit(
     results[PROJECTIONS] = Result(PROJECTIONS, _PROJECTIONS_PROMISE)
     if chain.found:
         for result in results.values():
-            if result is not chain:
+            if result.name not in (CHAIN, ANCHORS):
                 text = "not checked: the log is not what was written"
                 result.add(Finding(check=result.name, kind=Kind.UNCHECKED, pos=None, text=text))
         return Report(head, first, tuple(results.values()))

@@ -1,5 +1,8 @@
 """`audit`: whether the log kept its promises."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from plexbridge.audit.findings import Finding, Kind
@@ -9,18 +12,44 @@ from plexbridge.commands.exits import BROKEN, CANNOT_OPEN, FINE, FOUND
 from plexbridge.commands.opened import opened_log
 from plexbridge.commands.options import AsJson, DataDir
 from plexbridge.commands.output import json_line, line, progress
+from plexbridge.log.anchors import read_anchors
 
 _MARKS = {Kind.BROKEN: "✗", Kind.PROBLEM: "✗", Kind.UNCHECKED: "?"}
 
 
-def audit_command(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+AnchorFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--anchor",
+        metavar="FILE",
+        help="Hashes kept elsewhere: of `events head`, of /api/log/head, or log lines.",
+    ),
+]
+
+
+def audit_command(
+    anchor: AnchorFile = None, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
     """Check the chain, every step, ending, lease, limit, clean-up and projection.
 
+    The chain alone cannot show a tail that was cut off, nor a log written anew; an anchor does.
     Exit code 0: all is well; 1: something was found; 3: something could not be checked; 4: the log
-    is not what was written.
+    is not what was written. Examples:
+
+    plexbridge audit
+
+    plexbridge audit --anchor /mnt/nas/plexbridge.anchors
+
+    plexbridge audit --data-dir incident.zip --json
     """
+    anchors = [] if anchor is None else read_anchors(anchor)
     with opened_log(data_dir) as reader, progress(reader.head().pos) as begin:
-        report = audit(reader, projections=lambda: compare(reader, saved(reader)), progress=begin)
+        report = audit(
+            reader,
+            projections=lambda: compare(reader, saved(reader)),
+            anchors=anchors,
+            progress=begin,
+        )
     if as_json:
         json_line(report.as_json())
     else:

@@ -15,7 +15,7 @@ _MARKS = {State.FINE: "✓", State.NOTE: "▲", State.FAULT: "✗"}
 def doctor_command(data_dir: DataDir = None, port: Port = None, as_json: AsJson = False) -> None:
     """Look at what a start needs, and say what to do. Exit code 1 when something is wrong."""
     settings = settings_for(data_dir, port=port)
-    answers = examine(settings, lambda: _ours(settings))
+    answers = examine(settings, lambda: bridge_answers(settings))
     if as_json:
         json_line([answer.as_json() for answer in answers])
     else:
@@ -25,7 +25,8 @@ def doctor_command(data_dir: DataDir = None, port: Port = None, as_json: AsJson 
     raise typer.Exit(FOUND if wrong else FINE)
 
 
-def _ours(settings: Settings) -> bool:
+def bridge_answers(settings: Settings) -> bool:
+    """Whether a PlexBridge answers on the port of these settings."""
     try:
         return ask(settings, "GET", "/livez").ours
     except Unreachable:

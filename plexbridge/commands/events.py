@@ -1,31 +1,33 @@
-"""`events tail` and `events export`: the recorded events themselves."""
+"""`events tail`: the recorded events themselves; and the group of verbs about them."""
 
 import asyncio
-import hashlib
-import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from pathlib import Path
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated, Final
 
-import orjson
 import typer
 
 from events.envelope import Recorded
-from events.ids import Position
 from plexbridge.audit.event_json import event_json
 from plexbridge.audit.reading import PAGE_EVENTS, recorded
-from plexbridge.clock import SteadyClock
-from plexbridge.commands.exits import INTERRUPTED, CannotWrite
-from plexbridge.commands.moments import parse_moment, shown
+from plexbridge.commands.exits import INTERRUPTED
+from plexbridge.commands.exporting import archive_command, export_command, import_command
+from plexbridge.commands.moments import shown
 from plexbridge.commands.opened import opened_log
 from plexbridge.commands.options import AsJson, DataDir, Utc
-from plexbridge.commands.output import json_line, line, note, progress
+from plexbridge.commands.output import json_line, line
+from plexbridge.commands.pruning import head_command, prune_command
+from plexbridge.commands.ranges import first_at
 from plexbridge.log.reader import SqliteReader
 
 app = typer.Typer(help="The recorded events.", no_args_is_help=True)
+app.command("export")(export_command)
+app.command("import")(import_command)
+app.command("archive")(archive_command)
+app.command("prune")(prune_command)
+app.command("head")(head_command)
 
 POLL_S: Final = 0.25
 """Between two looks of `tail -f`: each is one look-up of the head, and a person sees no delay."""
@@ -37,7 +39,6 @@ Type = Annotated[list[str] | None, typer.Option("--type", help="Only this type; 
 Since = Annotated[str | None, typer.Option("--since", help="From this moment: 03:12, `2h ago`, …")]
 Lines = Annotated[int, typer.Option("--lines", "-n", min=0, help="The last so many.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is recorded.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Into this file instead of stdout.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,39 +83,10 @@ def tail(
             raise typer.Exit(INTERRUPTED) from None
 
 
-@app.command()
-def export(
-    data_dir: DataDir = None,
-    out: Out = None,
-    stream: Stream = None,
-    type_: Type = None,
-    since: Since = None,
-) -> None:
-    """Every event as NDJSON; the digest of what was written goes to stderr."""
-    wanted = Filter(stream or "", frozenset(type_ or ()))
-    with opened_log(data_dir) as reader:
-        head = reader.head()
-        start = _start(reader, since, None)
-        with progress(head.pos) as begin:
-            rows = recorded(reader, after=start, until=head.pos, progress=begin("Events"))
-            wanted_rows = filter(wanted.wants, rows)
-            if out is None:
-                count, digest = _write(wanted_rows, sys.stdout.buffer)
-            else:
-                count, digest = _write_file(wanted_rows, out)
-        note(f"exported {count} events; head #{head.pos} {head.hash.hex()}; sha256 {digest}")
-
-
 def _start(reader: SqliteReader, since: str | None, zone: tzinfo | None) -> int:
     """The position behind which to read."""
     base: int = reader.base().pos
-    if since is None:
-        return base
-    moment = parse_moment(since, SteadyClock().now(), zone)
-    if moment.position is not None:
-        return max(base, moment.position - 1)
-    assert moment.at is not None, "a moment is a position or a time"
-    return max(base, reader.position_at(Position(moment.at - 1)))
+    return base if since is None else max(base, first_at(reader, since, zone) - 1)
 
 
 def _last(reader: SqliteReader, count: int, wanted: Filter, start: int, end: int) -> list[Recorded]:
@@ -160,28 +132,3 @@ def told(row: Recorded, zone: tzinfo | None) -> str:
         why = " ".join(f"{name}={data[name]}" for name in names if name in data)
     told_by = f"#{row.pos:<7} {shown(row.at, zone)}  {row.stream}#{row.ver}"
     return f"{told_by}  {row.type:<13} {step:<23} {why}".rstrip()
-
-
-def _write(rows: Iterable[Recorded], file: BinaryIO) -> tuple[int, str]:
-    """Write NDJSON; how many, and the SHA-256 of the bytes written."""
-    digest, count = hashlib.sha256(), 0
-    for row in rows:
-        text = orjson.dumps(event_json(row), option=orjson.OPT_APPEND_NEWLINE)
-        digest.update(text)
-        file.write(text)
-        count += 1
-    file.flush()
-    return count, digest.hexdigest()
-
-
-def _write_file(rows: Iterable[Recorded], out: Path) -> tuple[int, str]:
-    """Write the whole file, or leave what stood there."""
-    part = out.with_name(out.name + ".part")
-    try:
-        with part.open("wb") as file:
-            written = _write(rows, file)
-            os.fsync(file.fileno())
-        part.replace(out)
-    except OSError as error:
-        raise CannotWrite(f"cannot write {out}: {error.strerror}") from error
-    return written

@@ -3,10 +3,17 @@
 from typing import Final
 
 from events.codec import NewerLog
+from plexbridge.control.seals import Pruned
 from plexbridge.data_dir import DataDirUnusable
+from plexbridge.installation import SecretsUnusable
+from plexbridge.lineup.errors import StoreUnusable
+from plexbridge.log.anchors import NotAnchors
 from plexbridge.log.errors import CannotOpen, LogLocked, StorageFailed
+from plexbridge.log.exporting import LogBroken
 from plexbridge.log.port import LogUnavailable
+from plexbridge.log.sealing import SealBroken
 from plexbridge.settings import SettingsInvalid
+from plexbridge.web.access.keys import KeysUnusable
 
 FINE: Final = 0
 FOUND: Final = 1
@@ -38,21 +45,25 @@ class CannotWrite(Exception):
 
 
 FAULTS: Final[tuple[tuple[tuple[type[Exception], ...], int], ...]] = (
-    ((NotUnderstood, SettingsInvalid), USAGE),
+    ((NotUnderstood, Pruned, SettingsInvalid), USAGE),
     (
         (
             CannotOpen,
             CannotWrite,
             DataDirUnusable,
+            KeysUnusable,
             LogLocked,
             LogUnavailable,
             NewerLog,
+            NotAnchors,
+            SecretsUnusable,
             StorageFailed,
+            StoreUnusable,
             Unreachable,
         ),
         CANNOT_OPEN,
     ),
-    ((Unfoldable,), BROKEN),
+    ((LogBroken, SealBroken, Unfoldable), BROKEN),
 )
 WORLD: Final = tuple(kind for kinds, _ in FAULTS for kind in kinds)
 """Every fault that is told in a line; anything else is our bug and shows its traceback."""

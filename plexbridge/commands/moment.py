@@ -1,4 +1,4 @@
-"""`at WHEN`: what was going on at a moment, as folded from the log."""
+"""`at WHEN`: what was going on at a moment, and what changed until another one."""
 
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
@@ -7,13 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from events.ids import Position
+from plexbridge.audit.difference import difference
+from plexbridge.audit.reading import recorded
 from plexbridge.clock import SteadyClock
-from plexbridge.commands.exits import NotUnderstood
+from plexbridge.commands.changes import tell_difference
 from plexbridge.commands.folded import dashboard_at
-from plexbridge.commands.moments import Moment, parse_moment, shown_with_zone, size, span
+from plexbridge.commands.moments import parse_moment, shown_with_zone, size, span
 from plexbridge.commands.opened import opened_log
 from plexbridge.commands.options import AsJson, DataDir, Utc
 from plexbridge.commands.output import json_line, line, pick, session_id, table
+from plexbridge.commands.positions import position_of
 from plexbridge.log.reader import SqliteReader
 
 When = Annotated[
@@ -21,38 +24,61 @@ When = Annotated[
 ]
 
 
+Other = Annotated[
+    str | None, typer.Option("--diff", metavar="WHEN", help="What changed between the two moments.")
+]
+
+
 def at_command(
-    when: When, data_dir: DataDir = None, as_json: AsJson = False, utc: Utc = False
+    when: When,
+    diff: Other = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+    utc: Utc = False,
 ) -> None:
-    """Tuners, sessions and sources at a moment."""
+    """Tuners, sessions and sources at a moment, or what changed between two.
+
+    A moment inside a decision stands for the end of it. Examples:
+
+    plexbridge at 03:12
+
+    plexbridge at '2h ago' --diff now
+
+    plexbridge at 2026-11-04T03:12 --json
+    """
     zone = UTC if utc else None
     now = SteadyClock().now()
     moment = parse_moment(when, now, zone)
+    other = None if diff is None else parse_moment(diff, now, zone)
     with opened_log(data_dir) as reader:
-        position = _position(reader, moment)
+        position = position_of(reader, moment)
         document = dashboard_at(reader, position)
+        if other is not None:
+            _difference(reader, document, position_of(reader, other), as_json, zone)
+            return
     if as_json:
         json_line(document)
         return
     _tell(document, moment.at, zone)
 
 
-def _position(reader: SqliteReader, moment: Moment) -> Position:
-    """The last position at that moment.
-
-    Raises:
-        NotUnderstood: the log does not reach there.
-    """
-    first, head = reader.first(), reader.head().pos
-    if moment.position is not None:
-        if not first - 1 <= moment.position <= head:
-            raise NotUnderstood(f"the log holds #{first} to #{head}, not #{moment.position}")
-        return moment.position
-    assert moment.at is not None, "a moment is a position or a time"
-    position = reader.position_at(moment.at)
-    if position == 0 and first > 1:
-        raise NotUnderstood(f"events before #{first} were pruned")
-    return position
+def _difference(
+    reader: SqliteReader,
+    document: Mapping[str, Any],
+    other: Position,
+    as_json: bool,
+    zone: tzinfo | None,
+) -> None:
+    """From the earlier of two moments to the later, in whichever order they were given."""
+    before, after = sorted(
+        (document, dashboard_at(reader, other)), key=lambda one: int(one["position"])
+    )
+    between = recorded(reader, after=before["position"], until=after["position"])
+    changed = difference(before, after, between)
+    if as_json:
+        json_line(changed)
+    else:
+        tell_difference(changed, zone)
 
 
 def _tell(document: Mapping[str, Any], asked_at: int | None, zone: tzinfo | None) -> None:

@@ -1,32 +1,50 @@
-"""A data directory's log, open for reading: beside a running bridge, or without one."""
+"""A log, open for reading: of a data directory, beside a running bridge or without one, or of a
+file of exported events."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
 from events.ids import SessionId, session_stream
 from plexbridge.commands.exits import NotUnderstood
 from plexbridge.commands.options import data_directory
+from plexbridge.commands.output import progress
 from plexbridge.data_dir import LOG_FILE
 from plexbridge.log.driver import Connection
 from plexbridge.log.errors import CannotOpen
+from plexbridge.log.importing import import_events
 from plexbridge.log.reader import SqliteReader
+
+SQLITE_MAGIC: Final = b"SQLite format 3\0"
+"""A database begins so (sqlite.org/fileformat2); `plexbridge.db` itself may be named too."""
 
 AMBIGUOUS_SHOWN_MAX = 5
 """Sessions named when a shortened id fits several."""
 
-_SESSIONS_LIKE = """SELECT stream FROM events WHERE ver = 1 AND stream >= 'session-'
-                    AND stream < 'session.' AND (stream GLOB ?1 OR stream GLOB ?2) LIMIT ?3"""
+_SESSIONS_LIKE = """SELECT stream FROM (
+                      SELECT stream FROM events WHERE ver = 1
+                      UNION SELECT stream FROM stream_base)
+                    WHERE stream >= 'session-' AND stream < 'session.'
+                    AND (stream GLOB ?1 OR stream GLOB ?2) LIMIT ?3"""
+"""Those that begin in this log, and those that were open where it begins."""
 
 
 @contextmanager
 def opened_log(data_dir: Path | None) -> Iterator[SqliteReader]:
-    """The log, for as long as the block lasts.
+    """The log, for as long as the block lasts. What `events export`, `events archive` or `incident`
+    wrote is read into a directory of its own first, which goes when the block ends.
 
     Raises:
         CannotOpen, NewerLog: in one line.
+        LogBroken: the file is not what was written.
     """
     directory = data_directory(data_dir)
+    if directory.is_file():
+        with _log_of_file(directory) as path, closing(SqliteReader(path)) as reader:
+            yield reader
+        return
     if not directory.is_dir():
         raise CannotOpen(
             directory / LOG_FILE,
@@ -37,6 +55,19 @@ def opened_log(data_dir: Path | None) -> Iterator[SqliteReader]:
         yield reader
     finally:
         reader.close()
+
+
+@contextmanager
+def _log_of_file(file: Path) -> Iterator[Path]:
+    with file.open("rb") as beginning:
+        if beginning.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC:
+            yield file
+            return
+    with TemporaryDirectory(prefix="plexbridge-") as made:
+        path = Path(made) / LOG_FILE
+        with progress(None) as begin:
+            import_events(file, path, begin("Reading events"))
+        yield path
 
 
 def session_meant(reader: SqliteReader, text: str) -> SessionId:

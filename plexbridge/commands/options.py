@@ -15,7 +15,8 @@ DataDir = Annotated[
     typer.Option(
         "--data-dir",
         metavar="DIR",
-        help="The directory with plexbridge.db [PLEXBRIDGE_DATA_DIR].",
+        help="The directory with plexbridge.db [PLEXBRIDGE_DATA_DIR]; for reading also a file that "
+        "`events export`, `events archive` or `incident` wrote.",
         show_default=False,
     ),
 ]

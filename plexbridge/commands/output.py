@@ -71,8 +71,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[str], Advance]]:
-    """Bars on stderr, where that is a terminal: call with a name to begin one of `total` events."""
+def progress(total: int | None) -> Iterator[Callable[[str], Advance]]:
+    """Bars on stderr, where that is a terminal: call with a name to begin one of `total` events;
+    None where nobody knows yet."""
     if not sys.stderr.isatty():
         yield lambda name: lambda position: None
         return

@@ -16,10 +16,10 @@ from plexbridge.commands.opened import opened_log
 from plexbridge.commands.options import AsJson, DataDir, data_directory
 from plexbridge.commands.output import json_line, line, progress, table
 from plexbridge.control import stored
+from plexbridge.control.seals import beginning
 from plexbridge.data_dir import LOG_FILE
 from plexbridge.log.driver import Connection
 from plexbridge.log.sqlite import SqliteLog
-from projections.folding import Folding
 from projections.live import document
 
 app = typer.Typer(help="What is folded from the log and kept.", no_args_is_help=True)
@@ -96,9 +96,9 @@ async def _rebuild(path: Path, advance: Progress) -> int:
 def _fold_anew(connection: Connection, log: SqliteLog, advance: Progress) -> int:
     """In one transaction: either all of it is new, or nothing changed."""
     stored.clear(connection)
-    folding = Folding()
+    folding = beginning(connection)
     last = log.reader.head().pos
-    for row in recorded(log.reader, until=last, progress=advance):
+    for row in recorded(log.reader, after=folding.position, until=last, progress=advance):
         try:
             folding.fold(row)
         except (AssertionError, KeyError, TypeError, ValueError) as fault:

@@ -1,6 +1,7 @@
 """`replay`: recorded sessions folded again through the machines that decided them."""
 
 from datetime import UTC
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from events.machine import MACHINE_ID
 from plexbridge.audit.reading import recorded
 from plexbridge.audit.replaying import Replay, Step, replay, steps
 from plexbridge.audit.steps import SESSION_PREFIX
+from plexbridge.commands.against import decide_against
 from plexbridge.commands.exits import CANNOT_OPEN, FINE, FOUND, NotUnderstood
 from plexbridge.commands.moments import shown
 from plexbridge.commands.opened import opened_log, session_meant
@@ -18,6 +20,10 @@ from plexbridge.commands.output import json_line, line, progress, table
 
 Session = Annotated[str | None, typer.Argument(help="A session id, or a part at either end of it.")]
 Everything = Annotated[bool, typer.Option("--all", help="Every session.")]
+Elsewhere = Annotated[
+    Path | None,
+    typer.Option("--against", metavar="PATH", help="A checkout of another version."),
+]
 
 SESSION_EVENTS_MAX = 100_000
 """More steps than any session has: one a second for a day."""
@@ -26,11 +32,26 @@ SESSION_EVENTS_MAX = 100_000
 def replay_command(
     session: Session = None,
     everything: Everything = False,
+    against: Elsewhere = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
     utc: Utc = False,
 ) -> None:
-    """Fold recorded steps again, and say where one was not allowed. Exit code 1 if so."""
+    """Fold recorded steps again, and say where one was not allowed. Exit code 1 if so.
+
+    With --against, another version decides the recorded commands, and the first difference of each
+    session is shown. Examples:
+
+    plexbridge replay 7GZ
+
+    plexbridge replay --all
+
+    plexbridge replay --against ../plexbridge-2.1
+    """
+    if against is not None:
+        if session is not None and everything:
+            raise NotUnderstood("replay one SESSION, or --all")
+        raise typer.Exit(decide_against(against, session, data_dir, as_json))
     if (session is None) is not everything:
         raise NotUnderstood("replay one SESSION, or --all")
     zone = UTC if utc else None

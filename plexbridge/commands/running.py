@@ -11,6 +11,7 @@ import orjson
 
 from plexbridge.commands.exits import Unreachable
 from plexbridge.settings import Settings
+from plexbridge.web.access.local_key import read_local_key
 
 TIMEOUT_S: Final = 5.0
 """An answer that takes longer than this on loopback does not come."""
@@ -54,18 +55,29 @@ def address_of(settings: Settings) -> tuple[str, int]:
     return _EVERYWHERE.get(settings.host, settings.host), settings.port
 
 
-def ask(settings: Settings, method: str, path: str) -> Answer:
-    """One request, with the admin key when there is one. Blocks.
+def ask(
+    settings: Settings,
+    method: str,
+    path: str,
+    document: object = None,
+    *,
+    timeout_s: float = TIMEOUT_S,
+) -> Answer:
+    """One request; of the API with the admin key where that is set, and else with the key that the
+    bridge left in its data directory for commands. `document`: sent as JSON. Blocks.
 
     Raises:
         Unreachable: nobody answers there.
     """
     host, port = address_of(settings)
-    key = settings.admin_key
-    headers = {} if key is None else {"X-Api-Key": key.get_secret_value()}
-    connection = HTTPConnection(host, port, timeout=TIMEOUT_S)
+    key = _key(settings) if path.startswith("/api/") else None
+    headers = {} if key is None else {"X-Api-Key": key}
+    body = None
+    if document is not None:
+        body, headers["Content-Type"] = orjson.dumps(document), "application/json"
+    connection = HTTPConnection(host, port, timeout=timeout_s)
     try:
-        connection.request(method, path, headers=headers)
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
         server = response.getheader("Server") or ""
         return Answer(response.status, server, response.read(ANSWER_BYTES_MAX))
@@ -74,3 +86,9 @@ def ask(settings: Settings, method: str, path: str) -> Answer:
         raise Unreachable(f"no PlexBridge answers on {host}:{port}: {why}") from error
     finally:
         connection.close()
+
+
+def _key(settings: Settings) -> str | None:
+    if settings.admin_key is not None:
+        return settings.admin_key.get_secret_value()
+    return read_local_key(settings.data_dir)

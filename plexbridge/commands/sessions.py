@@ -86,11 +86,13 @@ def show(
     with opened_log(data_dir) as reader:
         meant = session_meant(reader, session)
         recorded = reader.read_stream(session_stream(meant), 0, SESSION_EVENTS_MAX)
+        if not recorded:
+            raise NotUnderstood(f"every event of session {meant} lies before where this log begins")
         walked = causes(recorded[-1], lambda id_: _event(reader, id_))
         following = reader.read(recorded[-1].pos, AFTER_END_EVENTS_MAX)
         shown_as = session_document(reader, meant)
     assert shown_as is not None, "a session with events has a document"
-    document = shown_as | _more(recorded, walked, following)
+    document = shown_as | _more(shown_as, recorded, walked, following)
     if as_json:
         json_line(document)
         return
@@ -103,16 +105,22 @@ def _event(reader: SqliteReader, id_: bytes) -> Recorded | None:
 
 
 def _more(
-    recorded: Sequence[Recorded], walked: Sequence[Recorded], following: Sequence[Recorded]
+    shown_as: dict[str, Any],
+    recorded: Sequence[Recorded],
+    walked: Sequence[Recorded],
+    following: Sequence[Recorded],
 ) -> dict[str, Any]:
-    """What is said of a session beside its document of `/api/sessions/{id}`."""
-    first, last = recorded[0].payload, recorded[-1]
-    channel = first["channel"]["id"]
-    released = let_go(last, channel, following) if last.dst == ENDED else None
+    """What is said of a session beside its document of `/api/sessions/{id}`. In a part of a log
+    its first events may be missing; the document is whole in any case."""
+    last = recorded[-1]
+    released = let_go(last, shown_as["channel"]["id"], following) if last.dst == ENDED else None
+    numbers = figures(recorded)
+    if recorded[0].ver > 1:
+        numbers["duration_ms"] = last.at // 1_000 - shown_as["started_at"]
     return {
-        "why": why(last, first["client"]["name"]),
+        "why": why(last, shown_as["client"]["name"]),
         "evidence": last.pos,
-        "figures": figures(recorded),
+        "figures": numbers,
         "cleanup": released and released.as_json(),
         "steps": [step.as_json() for step in story(recorded)],
         "causes": [event_json(row) for row in walked],
@@ -131,6 +139,8 @@ def _tell(
     duration = span(numbers["duration_ms"] * 1_000)
     line(f"{channel['guide_number']} {channel['name']}  {state}{when} after {duration}")
     line(f"Session  {document['id']}")
+    if recorded[0].ver > 1:
+        line(f"Begun    before #{recorded[0].pos}: its first events are not in this log")
     line(f"Why      {document['why']}  (#{document['evidence']} {recorded[-1].type})")
     for row in walked:
         line(f"  after  {_cause(row)}")

@@ -38,6 +38,10 @@ class Closings:
         self._closing: set[asyncio.Future[None]] = set()
         self._closed_at: dict[SourceId, float] = {}
 
+    def __len__(self) -> int:
+        """Sockets that were told to close and are not gone."""
+        return len(self._closing)
+
     def add(self, closed: "asyncio.Future[None]", source: SourceId) -> None:
         """A socket of this source was told to close; `closed` resolves when it is gone."""
         self._closing.add(closed)

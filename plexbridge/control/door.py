@@ -122,7 +122,7 @@ class Door:
         command = Stop(at=at, session=session, reason=reason, detail=detail, progress=progress)
         ended = self.report(command, actor=actor)
         assert ended is not None, "a stop always ends an open session"
-        return await asyncio.shield(ended)
+        return self._of(session, await asyncio.shield(ended))
 
     async def disconnect(
         self, session: SessionId, *, reason: str, detail: str, actor: str
@@ -142,7 +142,13 @@ class Door:
         )
         happened = self.report(command, actor=actor)
         assert happened is not None, "a disconnect of an open session is always an event"
-        return await asyncio.shield(happened)
+        return self._of(session, await asyncio.shield(happened))
+
+    def _of(self, session: SessionId, rows: Durable) -> Durable:
+        if rows:
+            return rows
+        # The log failed meanwhile: the session was never given, or has ended otherwise.
+        raise AlreadyEnded(session) if session in self.world.ended else UnknownSession(session)
 
     async def note(self, stream: str, type: str, payload: Mapping[str, object]) -> Durable:
         """Record a fact that no session depends on."""
@@ -266,7 +272,7 @@ class Door:
         self._backlog.clear()
         before, self.world = self.world, deepcopy(self._durable_world)
         for pending in lost:
-            pending.unheard.append(frozenset(event.id for event in pending.events))
+            pending.unheard.append(pending.events)
             if isinstance(pending.command, Tune | AlwaysRefused):
                 self._not_given.append(pending)
                 if not pending.durable.done():
@@ -293,7 +299,7 @@ class Door:
             evolve(self.world, event)
         self._backlog.append(pending)
         # Without what was never given, an end may now also be a release.
-        pending.at_once = pending.events
+        pending.at_once, pending.when_durable = pending.events, ()
         self._carry_out(pending)
 
     async def _keep_retrying(self) -> None:
@@ -323,25 +329,25 @@ class Door:
             return
         rows = tuple(self._stored_meanwhile)
         self._stored_meanwhile.clear()
-        stored = {row.id for row in rows}
         waiting, self._backlog = self._backlog, deque()
         self.world = deepcopy(self._durable_world)
         for pending in waiting:
-            known = next((ids for ids in pending.unheard if ids <= stored), None)
-            if known is None:
+            if not self._was_stored(pending, rows):
                 self._keep(pending)
-                continue
-            self._apply(pending.when_durable, self.world)
-            pending.resolve(tuple(row for row in rows if row.id in known))
         for pending in self._not_given:
-            known = next((ids for ids in pending.unheard if ids <= stored), None)
-            if known is not None:
-                self._apply(pending.when_durable, self.world)
-                pending.resolve(tuple(row for row in rows if row.id in known))
-                if isinstance(pending.command, Tune):
-                    self._take_back(pending.command)
+            if self._was_stored(pending, rows) and isinstance(pending.command, Tune):
+                self._take_back(pending.command)
         for closed in closed_without(self.world, self._closed_meanwhile, self._clock.now()):
             self.report(closed)
+
+    def _was_stored(self, pending: Pending, rows: Durable) -> bool:
+        """Whether these rows are one of its attempts; if so, what follows from it is done."""
+        heard = pending.heard_in(rows)
+        if heard:
+            self._apply(pending.waited_for(heard), self.world)
+            ids = {event.id for event in heard}
+            pending.resolve(tuple(row for row in rows if row.id in ids))
+        return bool(heard)
 
     async def _store_backlog(self) -> None:
         """Store what waits, oldest first.
@@ -354,7 +360,7 @@ class Door:
             try:
                 rows = await self._log.append(pending.events)
             except LogUnavailable:
-                pending.unheard.append(frozenset(event.id for event in pending.events))
+                pending.unheard.append(pending.events)
                 raise
             self._backlog.popleft()
             pending.resolve(rows)

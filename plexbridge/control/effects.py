@@ -150,6 +150,11 @@ class Effects:
             self._close(channel)
         await self._closings.over()
 
+    @property
+    def closing(self) -> int:
+        """Upstream sockets that were told to close and are not gone."""
+        return len(self._closings)
+
     def close_relay(self, channel: ChannelId) -> None:
         """Close a relay that no lease stands for; for the sweep."""
         if channel in self.relays:
@@ -268,7 +273,8 @@ class Effects:
             viewer.supersede()
 
     def _leave(self, session: SessionId) -> None:
-        for running in self.relays.values():
+        # A relay may be over with the one who leaves, and be gone.
+        for running in list(self.relays.values()):
             running.relay.leave(session)
 
     def progress_on(self, channel: ChannelId) -> tuple[tuple[SessionId, Progress], ...]:

@@ -21,6 +21,7 @@ from plexbridge.log.driver import Connection
 from plexbridge.log.errors import StorageFailed
 from plexbridge.log.port import Durable, LogReader, LogUnavailable
 from plexbridge.log.sqlite import SqliteLog
+from plexbridge.log.whole import whole
 from projections.dashboard import NAME, Dashboard
 from projections.folding import Folding
 from projections.live import Row, document
@@ -104,7 +105,8 @@ class Projector:
         return self._document
 
     async def dashboard_at(self, *, position: int | None = None, at: int | None = None) -> Row:
-        """The document of a position, or of a time in microseconds; clipped to what the log has."""
+        """The document of a position, or of a time in microseconds; clipped to what the log has.
+        A position inside a decision stands for the end of it: half of one was never shown."""
         if position is None:
             assert at is not None, "a moment is a position or a time"
             position = await asyncio.to_thread(self._log.reader.position_at, at)
@@ -261,4 +263,5 @@ class Projector:
         return fold_on(reader.query(lambda c: stored.nearest(c, position)), reader, position)
 
     def _fold_to(self, position: int) -> Row:
+        position = min(whole(self._log.reader, position), self.position)
         return self._folded_to(position).shown.document()

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from plexbridge.control.seals import Pruned, beginning, first_moment
 from plexbridge.log.driver import Connection
 from projections.folding import Folding, Stored
 
@@ -26,6 +27,11 @@ SCHEMA: Final = (
       client TEXT NOT NULL, reason TEXT, detail TEXT, started_at INTEGER NOT NULL,
       ended_at INTEGER, bytes INTEGER NOT NULL, document TEXT NOT NULL) STRICT""",
     "CREATE INDEX IF NOT EXISTS sessions_started ON sessions(started_at)",
+    "CREATE INDEX IF NOT EXISTS sessions_ended ON sessions(ended_at, id)",
+    # What is marked on the axis of time: few among many events. Additive: a release that does not
+    # know this index keeps it up to date all the same.
+    """CREATE INDEX IF NOT EXISTS events_marked ON events(at, type)
+      WHERE type IN ('refused', 'started', 'stopping', 'recovered')""",
 )
 
 
@@ -92,10 +98,19 @@ def clear(connection: Connection) -> None:
 
 
 def nearest(connection: Connection, pos: int) -> Folding:
-    """The newest stored state at or before a position; the empty one when there is none. One whose
-    digest does not fit is damaged, and an earlier one does as well."""
+    """The newest stored state at or before a position; where there is none, the one the log begins
+    with. One whose digest does not fit is damaged, and an earlier one does as well.
+
+    Raises:
+        Pruned: the position lies before the cut of a prune.
+        SealBroken, NewerLog: what was sealed at the cut cannot be read.
+    """
+    first = first_moment(connection)
+    if pos < first:
+        raise Pruned(first + 1)
     for (found,) in connection.execute(
-        "SELECT DISTINCT pos FROM projections WHERE pos <= ? ORDER BY pos DESC LIMIT 5", (pos,)
+        "SELECT DISTINCT pos FROM projections WHERE pos BETWEEN ? AND ? ORDER BY pos DESC LIMIT 5",
+        (first, pos),
     ):
         folding = Folding.load(
             {
@@ -108,7 +123,18 @@ def nearest(connection: Connection, pos: int) -> Folding:
         )
         if folding is not None:
             return folding
-    return Folding()
+    return beginning(connection)
+
+
+def forget(connection: Connection, after: int, up_to: int) -> None:
+    """Drop what is kept of the events in `(after, up_to]`, which are about to go: states, and the
+    rows of sessions that ended there."""
+    connection.execute("DELETE FROM projections WHERE pos < ?", (up_to,))
+    connection.execute(
+        "DELETE FROM sessions WHERE id IN (SELECT substr(stream, 9) FROM events "
+        "WHERE pos > ? AND pos <= ? AND dst = 'ended' AND stream GLOB 'session-*')",
+        (after, up_to),
+    )
 
 
 def kept(connection: Connection) -> list[Kept]:

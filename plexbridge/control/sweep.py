@@ -48,23 +48,27 @@ class Finding:
     """`session_without_connection`, `connection_without_session`, `lease_without_relay`,
     `relay_without_lease`."""
     name: str
+    which: int
+    """Version of the lease, or number of the connection: the next one of the same name is another
+    thing."""
 
 
 def drift(world: World, effects: Effects, viewers: Viewers) -> Iterator[Finding]:
     """Where sockets and relays differ from what was decided, right now."""
     for session in world.sessions.values():
         if session.state != RECOVERING and session.id not in viewers:
-            yield Finding("session_without_connection", session.id)
+            yield Finding("session_without_connection", session.id, session.connection or 0)
     for name in viewers.sessions():
-        if name not in world.sessions:
-            yield Finding("connection_without_session", name)
+        viewer = viewers.get(name)
+        if viewer is not None and name not in world.sessions:
+            yield Finding("connection_without_session", name, viewer.connection)
     for channel, lease in world.leases.items():
         running = effects.relays.get(channel)
         if running is None or running.lease != lease.ver:
-            yield Finding("lease_without_relay", channel)
-    for channel in effects.relays:
+            yield Finding("lease_without_relay", channel, lease.ver)
+    for channel, running in effects.relays.items():
         if channel not in world.leases:
-            yield Finding("relay_without_lease", channel)
+            yield Finding("relay_without_lease", channel, running.lease)
 
 
 class Sweep:

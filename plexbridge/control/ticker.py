@@ -58,7 +58,7 @@ class Ticker:
 
     def tick(self) -> None:
         """Sample once."""
-        if not self._door.world.sessions and not self._door.world.leases:
+        if self._nothing_lasts:
             self._clock.resync()
         self._tell_activity()
         now = self._clock.now()
@@ -67,6 +67,14 @@ class Ticker:
         for command in self._uptake.too_slow(self._door.world, now):
             self._report(command)
         self._gauges()
+
+    @property
+    def _nothing_lasts(self) -> bool:
+        """Nothing is going on whose length a new time would make wrong."""
+        if not self._door.storing:
+            return False  # what was stored unheard may turn out to be in force
+        world, effects = self._door.world, self._effects
+        return not (world.sessions or world.leases or effects.relays or effects.closing)
 
     def _report(self, command: Command) -> None:
         with contextlib.suppress(AlreadyEnded, UnknownSession):  # ended earlier in this very tick

@@ -1,12 +1,14 @@
-"""Bytes of a playlist to its lines, whatever wrote them.
+"""Bytes of a playlist to its lines, whatever wrote them, a piece at a time.
 
-Knows compression, byte order marks and encodings, and nothing of what the lines mean. Blocking and
-hungry: for a worker thread.
+Knows compression, byte order marks and encodings, and nothing of what the lines mean. Blocking, and
+never the whole body at once: for a worker.
 """
 
 import codecs
 import zlib
 from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
 
 LINE_BYTES_MAX = 64 * 1024
 """The longest line looked at. Real ones stay under 4 KiB (a logo as a data URL under 32); the rest
@@ -21,10 +23,19 @@ GZIP_RATIO_MAX = 200
 GZIP_LAYERS_MAX = 2
 """A `.m3u.gz` served with `Content-Encoding: gzip` is compressed twice."""
 
+PIECE_BYTES = 256 * 1024
+"""Worked on at once."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _RATIO_FREE_BYTES = 1024 * 1024
 """Below this much output the ratio says nothing."""
-_STEP_BYTES = 1024 * 1024
+_MARK_BYTES = 4
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 class UndecodableBody(Exception):
@@ -32,79 +43,136 @@ class UndecodableBody(Exception):
 
 
 def decode(body: bytes) -> Iterator[str]:
-    """The lines of `body`, without their ends; LF, CRLF and lone CR all end a line.
+    """The lines of `body`: see `lines_of`."""
+    pieces = (body[at : at + PIECE_BYTES] for at in range(0, len(body), PIECE_BYTES))
+    return lines_of(pieces, len(body))
+
+
+def read_pieces(path: Path) -> Iterator[bytes]:
+    """What a file holds.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+
+
+def lines_of(pieces: Iterator[bytes], size_bytes: int) -> Iterator[str]:
+    """The lines of a body of `size_bytes`, without their ends; LF, CRLF and lone CR all end a line.
 
     gzip is known by its magic bytes. UTF-16 and UTF-32 are known by their mark; everything else is
     UTF-8 where a line is valid UTF-8, and Windows-1252 where it is not: line by line, because lists
     are glued together from several.
 
     Raises:
-        UndecodableBody: before the first line.
+        UndecodableBody: while the lines are read.
     """
-    for _ in range(GZIP_LAYERS_MAX):
-        if body.startswith(_GZIP_MAGIC):
-            body = inflate(body)
-    return _lines(body)
+    return _split(_as_utf8(plain(pieces, size_bytes)))
 
 
-def inflate(body: bytes) -> bytes:
-    """A gzip body (of one or more members) unpacked, within `BODY_BYTES_MAX` and the ratio.
+def plain(pieces: Iterator[bytes], size_bytes: int) -> Iterator[bytes]:
+    """A body of `size_bytes`, unpacked where it is gzip, within `BODY_BYTES_MAX` and the ratio.
 
     Raises:
-        UndecodableBody: broken, cut off, too big or too dense.
+        UndecodableBody: while it is read: broken, cut off, too big or too dense.
     """
-    bytes_out_max = min(BODY_BYTES_MAX, max(_RATIO_FREE_BYTES, len(body) * GZIP_RATIO_MAX))
-    unpacked = bytearray()
-    rest = body
-    while rest.startswith(_GZIP_MAGIC):  # every member takes at least 18 bytes: this ends
-        member = zlib.decompressobj(wbits=31)
-        while not member.eof:
+    bytes_max = min(BODY_BYTES_MAX, max(_RATIO_FREE_BYTES, size_bytes * GZIP_RATIO_MAX))
+    for _ in range(GZIP_LAYERS_MAX):
+        head, pieces = _head(pieces)
+        if not head.startswith(_GZIP_MAGIC):
+            break
+        pieces = _bounded(_inflated(pieces), bytes_max)
+    return pieces
+
+
+def _head(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first bytes, and all the pieces again."""
+    head = b""
+    while len(head) < _MARK_BYTES and (piece := next(pieces, b"")):
+        head += piece
+    return head[:_MARK_BYTES], chain((head,) if head else (), pieces)
+
+
+def _bounded(pieces: Iterator[bytes], bytes_max: int) -> Iterator[bytes]:
+    count = 0
+    for piece in pieces:
+        count += len(piece)
+        if count > bytes_max:
+            raise UndecodableBody("gzip data that unpacks to far more than a playlist")
+        yield piece
+
+
+def _inflated(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    member = zlib.decompressobj(wbits=31)
+    between = False
+    """Behind a whole member: another one may follow."""
+    for piece in pieces:
+        rest = piece
+        while rest:
+            if between:
+                if not rest.startswith(_GZIP_MAGIC[: len(rest)]):
+                    return  # something else follows, which gzip ignores as well
+                member, between = zlib.decompressobj(wbits=31), False
             try:
-                unpacked += member.decompress(rest, _STEP_BYTES)
+                out = member.decompress(rest, PIECE_BYTES)
             except zlib.error as error:
                 raise UndecodableBody("broken gzip data") from error
-            if len(unpacked) > bytes_out_max:
-                raise UndecodableBody("gzip data that unpacks to far more than a playlist")
-            rest = member.unconsumed_tail
-            if not rest and not member.eof:  # a whole member has its trailer waiting until the end
-                raise UndecodableBody("gzip data that is cut off")
-        rest = member.unused_data
-    return bytes(unpacked)
+            if out:
+                yield out
+            between = member.eof
+            rest = member.unused_data if between else member.unconsumed_tail
+    if not between:
+        raise UndecodableBody("gzip data that is cut off")
 
 
-def _lines(body: bytes) -> Iterator[str]:
-    for mark, encoding in (
-        (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
-        (codecs.BOM_UTF32_BE, "utf-32"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if body.startswith(mark):
-            body = body.decode(encoding, "replace").encode("utf-8")
+def _as_utf8(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Wide characters narrowed, marks gone, and LF for a lone CR where nothing else ends lines."""
+    head, pieces = _head(pieces)
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            pieces = _narrowed(pieces, encoding)
             break
-    if b"\n" not in body:
-        body = body.replace(b"\r", b"\n")
-    start = len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0
-    return _split(body, start)
+    first = b""
+    while b"\n" not in first and len(first) <= LINE_BYTES_MAX and (piece := next(pieces, b"")):
+        first += piece
+    pieces = chain((first.removeprefix(codecs.BOM_UTF8),), pieces)
+    if b"\r" in first and b"\n" not in first:
+        return (piece.replace(b"\r", b"\n") for piece in pieces)
+    return pieces
 
 
-def _split(body: bytes, start: int) -> Iterator[str]:
-    while start < len(body):
-        end = body.find(b"\n", start)
-        if end < 0:
-            end = len(body)
-        line = body[start : min(end, start + LINE_BYTES_MAX + 1)]
-        start = end + 1
-        if len(line) > LINE_BYTES_MAX:
-            yield line.decode("latin-1")  # a character for each byte: its length is seen
-        elif b"\r" in line:
-            for part in line.splitlines() or (b"",):
-                yield _text(part)
-        else:
-            yield _text(line)
+def _narrowed(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    for piece in pieces:
+        yield decoder.decode(piece).encode()
+    yield decoder.decode(b"", final=True).encode()
+
+
+def _split(pieces: Iterator[bytes]) -> Iterator[str]:
+    rest = b""
+    for piece in pieces:
+        lines = (rest + piece).split(b"\n")
+        rest = lines.pop()[: LINE_BYTES_MAX + 1]
+        for line in lines:
+            yield from _texts(line) if b"\r" in line else (_text(line),)
+    if rest:
+        yield from _texts(rest)
+
+
+def _texts(line: bytes) -> Iterator[str]:
+    """The lines in what stands between two LFs: more than one, where some end with CR alone."""
+    if len(line) > LINE_BYTES_MAX:
+        yield _text(line)
+        return
+    for part in line.splitlines() or (b"",):
+        yield _text(part)
 
 
 def _text(line: bytes) -> str:
+    if len(line) > LINE_BYTES_MAX:  # a character for each byte: its length is seen
+        return line[: LINE_BYTES_MAX + 1].decode("latin-1")
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError:

@@ -42,7 +42,35 @@ class NotAPlaylist(LineupError):
     """Something else came: a web page, an HLS stream, an archive, noise."""
 
 
+class AccountRefused(LineupError):
+    """The provider knows the account, and does not let it watch; or does not know the login."""
+
+    what = "account"
+
+
+class FewerThanBefore(LineupError):
+    """A list came that has lost more than half of its channels: a provider's bad day, as a rule."""
+
+
+class WorkerFailed(LineupError):
+    """The process that reads playlists was killed, failed or took too long."""
+
+
 class StoreUnusable(LineupError):
     """`lineup.db` cannot be read or written, or a newer release wrote it."""
 
     what = "stored lineup"
+
+
+FAULTS = {
+    fault.__name__: fault
+    for fault in (
+        PlaylistUnreadable,
+        PlaylistEmpty,
+        NotAPlaylist,
+        AccountRefused,
+        WorkerFailed,
+        StoreUnusable,
+    )
+}
+"""Those that can be told from one process to another, by name."""

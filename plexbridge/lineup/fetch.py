@@ -1,28 +1,34 @@
-"""The bytes of a playlist, from a file or over HTTP: all of them, or a typed error.
+"""The bytes of a playlist to a file that a worker can read: from over HTTP, or the very file that
+was named; or the answer that nothing is new.
 
-Knows places and their limits, and nothing of what the bytes mean. Files are read in a thread.
+Knows places, their limits, and how to ask whether anything changed. Knows nothing of what the bytes
+mean. Files are touched in a thread.
 """
 
 import asyncio
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
 from plexbridge.lineup.decoding import BODY_BYTES_MAX
 from plexbridge.lineup.errors import PlaylistUnreadable
+from plexbridge.lineup.guide.download import Validators
 from plexbridge.lineup.redact import redact
 from plexbridge.outbound import Kind, Outbound, OutboundFailed
 
 TOTAL_TIMEOUT_S = 60.0
 """For the whole of a playlist over HTTP. Panels take up to half a minute to write a long list."""
 
-_CHUNK_BYTES = 256 * 1024
-
-_HEADERS = {"Accept-Encoding": "gzip"}
+_WRITE_BYTES = 1024 * 1024
+_MODE = 0o600
+_VALIDATOR_CHARS_MAX = 500
 
 _HTTP_REMEDIES = {
     401: "check the login in its URL",
@@ -30,6 +36,15 @@ _HTTP_REMEDIES = {
     404: "check its URL",
     429: "the provider wants fewer requests: try again later",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A whole body, and what its place said of it."""
+
+    path: Path
+    size_bytes: int
+    validators: Validators
 
 
 class PlaylistFetcher:
@@ -46,8 +61,11 @@ class PlaylistFetcher:
         self._total_timeout_s = total_timeout_s
         self._bytes_max = bytes_max
 
-    async def read(self, location: str) -> bytes:
-        """The playlist at `location`: a path, a `file:` URL or an http(s) URL.
+    async def fetch(
+        self, location: str, into: Path, known: Validators, headers: Mapping[str, str]
+    ) -> Fetched | None:
+        """The playlist at `location`: a path, a `file:` URL or an http(s) URL. What comes over HTTP
+        is written to `into`. None: it is the one that `known` is of.
 
         Raises:
             PlaylistUnreadable: nothing, or not all of it, could be had.
@@ -55,24 +73,30 @@ class PlaylistFetcher:
         place = redact(location)
         scheme = location.partition("://")[0].lower() if "://" in location else ""
         if scheme in ("http", "https"):
-            return await self._read_http(location, place)
-        if scheme == "" and not location.lower().startswith("file:"):
-            return await asyncio.to_thread(_read_file, location, place, self._bytes_max)
-        if scheme in ("", "file"):
-            path = _path_of(location, place)
-            return await asyncio.to_thread(_read_file, path, place, self._bytes_max)
-        raise PlaylistUnreadable(
-            place, f"{scheme}:// is not a place to read from", "give a path or an http(s) URL"
-        )
+            return await self._fetch_http(location, place, into, known, headers)
+        if scheme not in ("", "file"):
+            raise PlaylistUnreadable(
+                place, f"{scheme}:// is not a place to read from", "give a path or an http(s) URL"
+            )
+        path = _path_of(location, place) if location[:5].lower() == "file:" else location
+        found = await asyncio.to_thread(_look, path, place, self._bytes_max)
+        return None if found.validators == known else found
 
-    async def _read_http(self, url: str, place: str) -> bytes:
+    async def _fetch_http(
+        self, url: str, place: str, into: Path, known: Validators, headers: Mapping[str, str]
+    ) -> Fetched | None:
         try:
             async with asyncio.timeout(self._total_timeout_s):
-                response = await self._outbound.get(url, _HEADERS)
+                response = await self._outbound.get(
+                    url, {"Accept-Encoding": "gzip", **headers, **known.headers}
+                )
                 async with response:
-                    return await self._read_body(response, place)
+                    size = await self._write(response, place, into)
+                    return Fetched(into, size, validators_of(response))
         except OutboundFailed as failed:
-            failure = _unreadable(place, failed)
+            if failed.status == 304 and known.headers:
+                return None
+            failure = unreadable(place, failed)
         except TimeoutError:
             failure = PlaylistUnreadable(
                 place, f"not complete after {self._total_timeout_s:g} s", "try again later"
@@ -83,13 +107,34 @@ class PlaylistFetcher:
             )
         raise failure  # outside the handler: aiohttp's errors hold the whole URL
 
-    async def _read_body(self, response: aiohttp.ClientResponse, place: str) -> bytes:
-        body = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-            body += chunk
-            if len(body) > self._bytes_max:
-                raise _too_big(place, self._bytes_max)
-        return bytes(body)
+    async def _write(self, response: aiohttp.ClientResponse, place: str, into: Path) -> int:
+        file = await asyncio.to_thread(_create, into, place)
+        try:
+            count = 0
+            waiting = bytearray()
+            while True:
+                piece = await response.content.readany()
+                waiting += piece
+                count += len(piece)
+                if count > self._bytes_max:
+                    raise _too_big(place, self._bytes_max)
+                if len(waiting) >= _WRITE_BYTES or not piece:
+                    await asyncio.to_thread(_append, file, bytes(waiting), place)
+                    waiting.clear()
+                if not piece:
+                    return count
+        finally:
+            await asyncio.to_thread(file.close)
+
+
+def validators_of(response: aiohttp.ClientResponse) -> Validators:
+    """What an answer says of itself, to be asked next time whether there is another."""
+
+    def said(name: str) -> str:
+        value = response.headers.get(name, "")
+        return value if len(value) <= _VALIDATOR_CHARS_MAX and value.isprintable() else ""
+
+    return Validators(said("ETag"), said("Last-Modified"))
 
 
 def _path_of(url: str, place: str) -> str:
@@ -103,22 +148,46 @@ def _path_of(url: str, place: str) -> str:
     return unquote(parts.path)
 
 
-def _read_file(path: str, place: str, bytes_max: int) -> bytes:
+def _look(path: str, place: str, bytes_max: int) -> Fetched:
+    """A file that can be read, and what tells it from a later one at the same path."""
     try:
         # Without waiting: opening a pipe nobody writes to would hold this thread for ever.
-        with open(path, "rb", opener=_open_without_waiting) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise PlaylistUnreadable(place, "is not a file", "give the path of a file")
-            body = file.read(bytes_max + 1)
+        with open(path, "rb", buffering=0, opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
     except (OSError, ValueError) as error:
         raise _no_file(place, error) from error
-    if len(body) > bytes_max:
+    if not stat.S_ISREG(status.st_mode):
+        raise PlaylistUnreadable(place, "is not a file", "give the path of a file")
+    if status.st_size > bytes_max:
         raise _too_big(place, bytes_max)
-    return body
+    seen = f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
+    return Fetched(Path(path), status.st_size, Validators(etag=seen))
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _create(path: Path, place: str) -> BinaryIO:
+    try:
+        path.unlink(missing_ok=True)
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb")
+    except OSError as error:
+        raise _no_room(place, error) from error
+
+
+def _append(file: BinaryIO, body: bytes, place: str) -> None:
+    try:
+        file.write(body)
+        file.flush()
+    except OSError as error:
+        raise _no_room(place, error) from error
+
+
+def _no_room(place: str, error: OSError) -> PlaylistUnreadable:
+    return PlaylistUnreadable(
+        place, f"cannot be kept: {error.strerror}", "check the disk of the data directory"
+    )
 
 
 def _no_file(place: str, error: OSError | ValueError) -> PlaylistUnreadable:
@@ -166,7 +235,8 @@ _FAULTS: dict[Kind, _Words] = {
 }
 
 
-def _unreadable(place: str, failed: OutboundFailed) -> PlaylistUnreadable:
+def unreadable(place: str, failed: OutboundFailed) -> PlaylistUnreadable:
+    """A request that failed, in the words of a playlist."""
     fault, remedy = _FAULTS[failed.kind](failed)
     return PlaylistUnreadable(
         place, fault, remedy, status=failed.status, retry_after_s=failed.retry_after_s

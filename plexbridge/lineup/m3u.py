@@ -188,7 +188,7 @@ class _Reader:
                 or said("tvh-chnum")
                 or ""
             ),
-            logo=_logo(said("tvg-logo") or said("logo") or ""),
+            logo=logo_url(said("tvg-logo") or said("logo") or ""),
             group=group,
             radio="radio" in info.attributes and info.attributes["radio"].strip().lower() in _YES,
             headers=headers.pairs() if headers is not None else (),
@@ -315,7 +315,7 @@ def _first_group(text: str) -> str:
     return next((group for part in text.split(";") if (group := _short(part))), "")
 
 
-def _logo(text: str) -> str:
+def logo_url(text: str) -> str:
     """A logo's URL; anything else (a path, `file:`, a data URL) is no logo."""
     text = text.strip()
     if not text.startswith(("http://", "https://")) or len(text) > URL_CHARS_MAX:

@@ -7,11 +7,12 @@ or not at all.
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -42,9 +43,13 @@ _SELECT = """
 SELECT c.id, c.guide_number, c.guide_name, c.channel_group, c.tvg_id, c.logo,
        u.source, u.url, u.headers, u.redacted, u.digest
 FROM channels c JOIN upstreams u ON u.channel = c.id
+WHERE c.rowid > ? AND c.rowid <= ?
 ORDER BY c.rowid, u.place
 """
+_PAGE_ROWS = 1_000
+"""Channels read at once: all rows of a long lineup would be hundreds of megabytes."""
 _CHANNEL_COLUMNS = 6
+_NO_HEADERS: MappingProxyType[str, str] = MappingProxyType({})
 
 
 class LineupStore:
@@ -59,7 +64,8 @@ class LineupStore:
         Raises:
             StoreUnusable: nothing was changed.
         """
-        await asyncio.to_thread(self._save, lineup)
+        if await self.mark() != lineup.digest:
+            await asyncio.to_thread(self.replace, lineup.everything, lineup.digest)
 
     async def load(self) -> Lineup:
         """What was saved last; the empty lineup when nothing ever was.
@@ -69,7 +75,20 @@ class LineupStore:
         """
         return await asyncio.to_thread(self._load)
 
-    def _save(self, lineup: Lineup) -> None:
+    async def mark(self) -> str | None:
+        """What tells the stored lineup from another one; None when there is none.
+
+        Raises:
+            StoreUnusable: there is something, and it cannot be read.
+        """
+        return await asyncio.to_thread(self._mark)
+
+    def replace(self, channels: Iterable[Channel], mark: str) -> int:
+        """Replace what is stored, in one transaction; how many channels there were. Blocks.
+
+        Raises:
+            StoreUnusable: nothing was changed.
+        """
         with self._faults_named():
             # Made by us first: SQLite would make it readable by everyone.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, _MODE))
@@ -77,8 +96,7 @@ class LineupStore:
             with closing(open_writer(self._path)) as connection:
                 self._check_version(connection)
                 _create_tables(connection)
-                if _stored_digest(connection) != lineup.digest:
-                    _replace(connection, lineup)
+                return _replace(connection, channels, mark)
 
     def _load(self) -> Lineup:
         if not self._path.exists():
@@ -86,8 +104,13 @@ class LineupStore:
         with self._faults_named(), closing(open_reader(self._path)) as connection:
             if self._check_version(connection) == 0:  # made, and never saved to
                 return Lineup.EMPTY
-            rows = connection.execute(_SELECT)
-            return Lineup(_channel(list(own)) for _, own in groupby(rows, key=itemgetter(0)))
+            return Lineup(_channels(connection))
+
+    def _mark(self) -> str | None:
+        if not self._path.exists():
+            return None
+        with self._faults_named(), closing(open_reader(self._path)) as connection:
+            return _stored_mark(connection) if self._check_version(connection) else None
 
     def _check_version(self, connection: SqliteConnection) -> int:
         version = int(connection.execute("PRAGMA user_version")[0][0])
@@ -127,23 +150,38 @@ def _create_tables(connection: SqliteConnection) -> None:
     connection.execute(f"PRAGMA user_version = {SCHEMA}")
 
 
-def _replace(connection: SqliteConnection, lineup: Lineup) -> None:
+def _replace(connection: SqliteConnection, channels: Iterable[Channel], mark: str) -> int:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for table in ("upstreams", "channels", "lineup"):
             connection.execute(f"DELETE FROM {table}")
-        connection.executemany(_INSERT_CHANNEL, map(_channel_row, lineup.channels))
-        connection.executemany(_INSERT_UPSTREAM, _upstream_rows(lineup))
-        connection.execute("INSERT INTO lineup (digest) VALUES (?)", (lineup.digest,))
+        count = 0
+        rest = iter(channels)
+        while page := list(islice(rest, _PAGE_ROWS)):
+            connection.executemany(_INSERT_CHANNEL, map(_channel_row, page))
+            connection.executemany(_INSERT_UPSTREAM, _upstream_rows(page))
+            count += len(page)
+        connection.execute("INSERT INTO lineup (digest) VALUES (?)", (mark,))
         connection.execute("COMMIT")
+        return count
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
 
-def _stored_digest(connection: SqliteConnection) -> str | None:
+def _stored_mark(connection: SqliteConnection) -> str | None:
     rows = connection.execute("SELECT digest FROM lineup")
     return str(rows[0][0]) if rows else None
+
+
+def _channels(connection: SqliteConnection) -> Iterator[Channel]:
+    last: int = connection.execute("SELECT coalesce(max(rowid), 0) FROM channels")[0][0]
+    first: int = connection.execute("SELECT coalesce(min(rowid), 0) FROM channels")[0][0]
+    shared: dict[str, str] = {}
+    for start in range(first - 1, last, _PAGE_ROWS):
+        rows = connection.execute(_SELECT, (start, start + _PAGE_ROWS))
+        for _, own in groupby(rows, key=itemgetter(0)):
+            yield _channel(list(own), shared)
 
 
 def _channel_row(channel: Channel) -> tuple[str, ...]:
@@ -157,8 +195,8 @@ def _channel_row(channel: Channel) -> tuple[str, ...]:
     )
 
 
-def _upstream_rows(lineup: Lineup) -> Iterator[tuple[str | int, ...]]:
-    for channel in lineup.channels:
+def _upstream_rows(channels: Iterable[Channel]) -> Iterator[tuple[str | int, ...]]:
+    for channel in channels:
         for place, upstream in enumerate(channel.upstreams):
             headers = orjson.dumps(dict(upstream.headers)).decode()
             yield (
@@ -172,24 +210,27 @@ def _upstream_rows(lineup: Lineup) -> Iterator[tuple[str | int, ...]]:
             )
 
 
-def _channel(rows: list[tuple[Any, ...]]) -> Channel:
+def _channel(rows: list[tuple[Any, ...]], shared: dict[str, str]) -> Channel:
+    """`shared`: texts that many channels have, each once."""
     key, number, name, group, tvg_id, logo = rows[0][:_CHANNEL_COLUMNS]
     return Channel(
         id=ChannelId(key),
         guide_number=number,
         guide_name=name,
-        group=group,
+        group=shared.setdefault(group, group),
         tvg_id=tvg_id,
         logo=logo,
-        upstreams=tuple(_upstream(*row[_CHANNEL_COLUMNS:]) for row in rows),
+        upstreams=tuple(_upstream(shared, *row[_CHANNEL_COLUMNS:]) for row in rows),
     )
 
 
-def _upstream(source: str, url: str, headers: str, redacted: str, digest: str) -> Upstream:
+def _upstream(
+    shared: dict[str, str], source: str, url: str, headers: str, redacted: str, digest: str
+) -> Upstream:
     return Upstream(
-        source=SourceId(source),
+        source=SourceId(shared.setdefault(source, source)),
         url=url,
-        headers=orjson.loads(headers),
+        headers=_NO_HEADERS if headers == "{}" else orjson.loads(headers),
         redacted=redacted,
         digest=digest,
     )

@@ -134,6 +134,7 @@ def open_writer(path: Path, durability: Durability = "full") -> SqliteConnection
     connection = _open(path, "rwc")
     try:
         for pragma in (
+            "auto_vacuum=INCREMENTAL",  # before the first page is written; afterwards no effect
             "journal_mode=WAL",
             f"synchronous={_SYNCHRONOUS[durability]}",
             "foreign_keys=ON",

@@ -4,7 +4,7 @@ Source: SiliconDust's HTTP API and captures of real devices. `TunerCount` is an 
 Plex showed 49 tuners), flags are absent when 0, `GuideNumber` is text.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -70,41 +70,56 @@ def stream_url(base_url: str, channel: Channel) -> str:
     return f"{base_url}/auto/v{channel.guide_number}"
 
 
-def lineup_json(lineup: Lineup, base_url: str) -> list[dict[str, Any]]:
-    """`/lineup.json`. Codecs are left out: they are not known, and clients trust them."""
+def lineup_json(lineup: Lineup, base_url: str, *, disabled: bool = False) -> list[dict[str, Any]]:
+    """`/lineup.json`; with `disabled`, the channels that are not received too, as `show=all` asks.
+    Codecs are left out: they are not known, and clients trust them."""
     return [
         {
             "GuideNumber": channel.guide_number,
             "GuideName": channel.guide_name,
             "HD": 1,
+            **({"Favorite": 1} if channel.favourite else {}),
             "URL": stream_url(base_url, channel),
         }
-        for channel in lineup.channels
+        for channel in (lineup.everything if disabled else lineup.channels)
     ]
 
 
-def lineup_xml(lineup: Lineup, base_url: str) -> bytes:
+def lineup_xml(lineup: Lineup, base_url: str, *, disabled: bool = False) -> bytes:
     """`/lineup.xml`."""
     root = ElementTree.Element("Lineup")
-    for row in lineup_json(lineup, base_url):
+    for row in lineup_json(lineup, base_url, disabled=disabled):
         programme = ElementTree.SubElement(root, "Program")
         for name, value in row.items():
             ElementTree.SubElement(programme, name).text = _xml_text(str(value))
     return _document(root)
 
 
-def lineup_m3u(lineup: Lineup, base_url: str) -> str:
+def logo_path(digest: str) -> str:
+    """Where players get a logo, after the base URL."""
+    return f"/logos/{digest}"
+
+
+def lineup_m3u(
+    lineup: Lineup, base_url: str, logo_digest: Callable[[str], str] | None = None
+) -> str:
     """`/lineup.m3u`, in the one dialect every parser reads: quoted attributes, no comma in a name.
-    The path ends in `.ts`, without which Jellyfin does not share a stream among viewers."""
+    The path ends in `.ts`, without which Jellyfin does not share a stream among viewers.
+
+    `logo_digest`: what a logo's URL is asked for by; without it, no logos are named.
+    """
     lines = ["#EXTM3U"]
     for channel in lineup.channels:
         name = channel.guide_name.replace('"', "'").replace(",", " ")
         number = channel.guide_number
         group = channel.group.replace('"', "'")
+        logo = ""
+        if channel.logo and logo_digest is not None:
+            logo = f'tvg-logo="{base_url}{logo_path(logo_digest(channel.logo))}" '
         lines.append(
             f'#EXTINF:-1 channel-id="{number}" channel-number="{number}" '
             f'tvg-id="{xmltv_id(channel)}" tvg-chno="{number}" '
-            f'tvg-name="{name}" group-title="{group}",{name}'
+            f'tvg-name="{name}" {logo}group-title="{group}",{name}'
         )
         lines.append(f"{base_url}/stream/{channel.id}.ts")
     return "\n".join(lines) + "\n"

@@ -1,9 +1,12 @@
 """What a player asks of a channel's mark in the lineup: favourite, none, or hidden. Pure.
 
+A channel has one of the three, as on a real device: who is hidden is no favourite.
+
 Source: HDHomeRun's `lineup.post?favorite=`, a sign and a guide number. A `+` that was not escaped
 arrives as a blank, and counts as one.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -29,6 +32,14 @@ _BY_SIGN: Final = {
     "-": Mark.PLAIN,
     "x": Mark.HIDDEN,
 }
+
+
+SETS: Final[Mapping[Mark, Mapping[str, bool]]] = {
+    Mark.FAVOURITE: {"enabled": True, "favourite": True},
+    Mark.PLAIN: {"enabled": True, "favourite": False},
+    Mark.HIDDEN: {"enabled": False, "favourite": False},
+}
+"""What each mark is among the fields of an edit."""
 
 
 def read_mark(favorite: str) -> MarkAsked | None:

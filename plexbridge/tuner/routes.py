@@ -1,7 +1,8 @@
 """The players' surface: which path answers what. No login, nothing secret in any answer."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Protocol
 
 import orjson
 from starlette.requests import Request
@@ -12,15 +13,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from events.ids import ChannelId, TunerNumber
 from plexbridge.lineup.channels import Channel, Lineup
 from plexbridge.lineup.guide.store import Guide
+from plexbridge.logos.proxy import Logos
 from plexbridge.tuner import device as documents
 from plexbridge.tuner.device import Device
 from plexbridge.tuner.guide import GuideRoute
-from plexbridge.tuner.marks import read_mark
+from plexbridge.tuner.logos import logo_endpoint
+from plexbridge.tuner.marks import Mark, read_mark
 from plexbridge.tuner.streaming import Streams, head_answer
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+SetMark = Callable[[ChannelId, Mark, str], Awaitable[bool]]
+"""Give a channel a mark, for the player at an address; False: that cannot be kept now."""
+
 STREAM_METHODS = ["GET", "HEAD"]
+JSON_TYPE = 'application/json; charset="utf-8"'
 _OPEN_HEADERS = {"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
 
 
@@ -37,15 +44,19 @@ class Tuner:
         tuner_rates: Callable[[], dict[int, int]],
         streams: Streams,
         guide: Callable[[], Guide] = lambda: Guide(()),
+        set_mark: SetMark | None = None,
+        logos: Logos | None = None,
     ) -> None:
         """`base_url`: as configured; None: the address each player reached us at. `guide`: the one
-        in force."""
+        in force. `set_mark`: None where marks are taken and forgotten."""
         self.device = device
         self.lineup = lineup
         self.tuner_rows = tuner_rows
         self.tuner_rates = tuner_rates
         self.streams = streams
         self.guide = guide
+        self.set_mark = set_mark
+        self.logos = logos
         self._base_url = base_url
 
     def base_url(self, scope: Scope) -> str:
@@ -66,23 +77,21 @@ def player_routes(tuner: Tuner) -> list[BaseRoute]:
     return [
         Route("/discover.json", _json(tuner, lambda t, url: documents.discover(t.device, url))),
         Route("/lineup_status.json", _json(tuner, lambda t, url: documents.lineup_status())),
-        Route("/lineup.json", _json(tuner, lambda t, url: documents.lineup_json(t.lineup(), url))),
+        Route("/lineup.json", _lineup(tuner, JSON_TYPE, _lineup_json)),
         Route(
             "/status.json",
             _json(tuner, lambda t, url: documents.status(t.tuner_rows(), t.tuner_rates())),
         ),
-        Route(
-            "/lineup.xml",
-            _text(tuner, "text/xml", lambda t, url: documents.lineup_xml(t.lineup(), url)),
-        ),
+        Route("/lineup.xml", _lineup(tuner, "text/xml", documents.lineup_xml)),
         Route(
             "/lineup.m3u",
-            _text(tuner, "audio/x-mpegurl", lambda t, url: documents.lineup_m3u(t.lineup(), url)),
+            _text(tuner, "audio/x-mpegurl", _lineup_m3u),
         ),
         Route(
             "/device.xml",
             _text(tuner, "application/xml", lambda t, url: documents.device_xml(t.device, url)),
         ),
+        Route("/logos/{digest}", logo_endpoint(tuner.logos)),
         Route("/xmltv.xml", GuideRoute(tuner.guide, tuner.lineup), methods=STREAM_METHODS),
         Route("/lineup.post", _lineup_post(tuner), methods=["GET", "POST"]),
         Route("/auto/{asked:path}", _by_number(tuner, "auto"), methods=STREAM_METHODS),
@@ -95,7 +104,7 @@ def player_routes(tuner: Tuner) -> list[BaseRoute]:
 def _json(tuner: Tuner, document: Callable[[Tuner, str], Any]) -> Endpoint:
     async def answer(request: Request) -> Response:
         body = orjson.dumps(document(tuner, tuner.base_url(request.scope)))
-        return Response(body, media_type='application/json; charset="utf-8"', headers=_OPEN_HEADERS)
+        return Response(body, media_type=JSON_TYPE, headers=_OPEN_HEADERS)
 
     return answer
 
@@ -108,18 +117,59 @@ def _text(tuner: Tuner, media_type: str, document: Callable[[Tuner, str], str | 
     return answer
 
 
+class LineupDocument(Protocol):
+    """A lineup, written for players."""
+
+    def __call__(self, lineup: Lineup, base_url: str, *, disabled: bool) -> str | bytes:
+        """`disabled`: with the channels that are not received."""
+        ...
+
+
+def _lineup_json(lineup: Lineup, base_url: str, *, disabled: bool) -> bytes:
+    return orjson.dumps(documents.lineup_json(lineup, base_url, disabled=disabled))
+
+
+def _lineup_m3u(tuner: Tuner, base_url: str) -> str:
+    digest = None if tuner.logos is None else tuner.logos.digest
+    return documents.lineup_m3u(tuner.lineup(), base_url, digest)
+
+
+def _lineup(tuner: Tuner, media_type: str, document: LineupDocument) -> Endpoint:
+    """`show=all` also lists what is disabled; every other query changes nothing."""
+
+    async def answer(request: Request) -> Response:
+        every = request.query_params.get("show") == "all"
+        body = document(tuner.lineup(), tuner.base_url(request.scope), disabled=every)
+        return Response(body, media_type=media_type, headers=_OPEN_HEADERS)
+
+    return answer
+
+
 def _lineup_post(tuner: Tuner) -> Endpoint:
     """Plex asks for a scan and insists on 200, whatever was to be scanned: the lineup is always
-    complete. A mark is for a channel of the lineup."""
+    complete. A mark is for a channel of the lineup, a disabled one too."""
 
     async def answer(request: Request) -> Response:
         asked = request.query_params
-        known = "scan" in asked
-        if not known and (mark := read_mark(asked.get("favorite", ""))) is not None:
-            known = tuner.lineup().by_number(mark.guide_number) is not None
-        return Response(status_code=200 if known else 400, headers=_OPEN_HEADERS)
+        status = HTTPStatus.OK if "scan" in asked else await _marked(tuner, request)
+        return Response(status_code=status, headers=_OPEN_HEADERS)
 
     return answer
+
+
+async def _marked(tuner: Tuner, request: Request) -> HTTPStatus:
+    mark = read_mark(request.query_params.get("favorite", ""))
+    channel = mark and tuner.lineup().by_number(mark.guide_number, disabled=True)
+    if mark is None or channel is None:
+        return HTTPStatus.BAD_REQUEST
+    if request.method != "POST" or "origin" in request.headers:
+        # Any page that a browser in the house shows could ask this; no player sends an `Origin`.
+        return HTTPStatus.FORBIDDEN
+    if tuner.set_mark is None:
+        return HTTPStatus.OK
+    address = "" if request.client is None else request.client.host
+    kept = await tuner.set_mark(channel.id, mark.mark, address)
+    return HTTPStatus.OK if kept else HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class _StreamRoute:

@@ -1,5 +1,6 @@
 """JSON answers and their errors, in one form."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -17,7 +18,16 @@ def json_answer(document: Any, status: int = 200, **headers: str) -> Response:
 class ApiError(Exception):
     """An answer with a status that means it: `{error, detail, …}`."""
 
-    def __init__(self, status: int, error: str, detail: str, **more: Any) -> None:
+    def __init__(
+        self,
+        status: int,
+        error: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(detail)
         self.status = status
+        self.headers = headers or {}
         self.document = {"error": error, "detail": detail, **more}

@@ -4,7 +4,6 @@ durable; live gauges stand beside it."""
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -17,10 +16,11 @@ from events.reasons import INTENTIONAL
 from events.refusals import AlreadyEnded, UnknownSession
 from plexbridge.audit.event_json import event_json
 from plexbridge.bridge import Bridge
+from plexbridge.control.seals import Pruned
 from plexbridge.lineup.numbering import guide_number
 from plexbridge.log.port import Durable
 from plexbridge.web.answers import ApiError, json_answer
-from plexbridge.web.channel_list import channel_document, find
+from plexbridge.web.asking import POSITION_MAX, milliseconds, moment, number
 
 LIMIT_DEFAULT: Final = 100
 LIMIT_MAX: Final = 1_000
@@ -33,15 +33,7 @@ PAGE_EVENTS: Final = 500
 BODY_BYTES_MAX: Final = 16 * 1024
 """A reason is a word; whatever is longer is not one."""
 
-POSITION_MAX: Final = 10**11
-"""A whole number below is a position; from here on it is a time in Unix milliseconds."""
-
-TIME_MS_MAX: Final = 253_402_300_799_999
-"""The end of the year 9999; later ones fit neither a `datetime` nor, as microseconds, the log."""
-
 _REASON: Final = re.compile(rf"[a-z0-9_]{{1,{REASON_CHARS}}}")
-_DIGITS: Final = re.compile(r"[0-9]{1,18}")
-"""Whatever the log can hold as a number; more would overflow it."""
 _SESSION: Final = re.compile(r"[0-9A-Z]{26}")
 
 
@@ -57,7 +49,10 @@ class Api:
         if at is None:
             gauges = self._bridge.gauges.document()
             return json_answer({**self._bridge.projector.dashboard(), "gauges": gauges})
-        return json_answer(await self._bridge.projector.dashboard_at(**moment(at)))
+        try:
+            return json_answer(await self._bridge.projector.dashboard_at(**moment(at)))
+        except Pruned as pruned:
+            raise ApiError(404, "pruned", str(pruned), first=pruned.first) from pruned
 
     async def sessions(self, request: Request) -> Response:
         """`GET /api/sessions` with its filters."""
@@ -67,8 +62,8 @@ class Api:
             state=given.get("state"),
             channel=given.get("channel"),
             client=given.get("client"),
-            since=None if since is None else _milliseconds(since),
-            limit=_number(given.get("limit"), LIMIT_DEFAULT, LIMIT_MAX),
+            since=None if since is None else milliseconds(since),
+            limit=number(given.get("limit"), LIMIT_DEFAULT, LIMIT_MAX),
             after=given.get("after"),
         )
         return json_answer(found)
@@ -88,7 +83,7 @@ class Api:
     async def end_session(self, request: Request) -> Response:
         """`DELETE /api/sessions/{id}[?reason=]`: ends it under every policy."""
         reason = _intentional(request)
-        session = _session_id(request)
+        session = session_asked(request)
         rows = await self._once(
             session,
             self._bridge.door.stop(session, reason=reason, detail="by_admin", actor="admin"),
@@ -129,7 +124,7 @@ class Api:
 
     async def disconnect_session(self, request: Request) -> Response:
         """`POST /api/sessions/{id}/disconnect`: a program's report; the policy decides."""
-        session = _session_id(request)
+        session = session_asked(request)
         reason = await _reason(request)
         rows = await self._once(
             session,
@@ -154,8 +149,8 @@ class Api:
     async def events(self, request: Request) -> Response:
         """`GET /api/events?after=&limit=&stream=&type=`: NDJSON."""
         given = request.query_params
-        after = _number(given.get("after"), 0, POSITION_MAX)
-        limit = _number(given.get("limit"), LIMIT_DEFAULT, EVENTS_MAX)
+        after = number(given.get("after"), 0, POSITION_MAX)
+        limit = number(given.get("limit"), LIMIT_DEFAULT, EVENTS_MAX)
         lines = self._lines(after, limit, given.get("stream"), given.get("type"))
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
@@ -163,21 +158,6 @@ class Api:
         """`GET /api/log/head`: to be kept elsewhere, as an anchor."""
         head = await asyncio.to_thread(self._bridge.log.reader.head)
         return json_answer({"position": head.pos, "hash": head.hash.hex()})
-
-    async def channels(self, request: Request) -> Response:
-        """`GET /api/channels?q=&limit=&after=`: of the lineup in force, without addresses; those
-        that hold every word of `q`, above the guide number `after`. `X-Total-Count`: how many
-        match."""
-        given = request.query_params
-        found = await asyncio.to_thread(
-            find,
-            self._bridge.lineup,
-            query=given.get("q", ""),
-            after=guide_number_asked(given.get("after")),
-            limit=_number(given.get("limit"), LIMIT_DEFAULT, LIMIT_MAX),
-        )
-        documents = [channel_document(channel) for channel in found.channels]
-        return json_answer(documents, 200, **{"X-Total-Count": str(found.matches)})
 
     async def _lines(
         self, after: int, limit: int, stream: str | None, type_: str | None
@@ -195,7 +175,7 @@ class Api:
                 yield b"".join(orjson.dumps(event_json(row)) + b"\n" for row in wanted)
 
     async def _known(self, request: Request) -> dict[str, Any]:
-        found = await self._bridge.projector.session(_session_id(request))
+        found = await self._bridge.projector.session(session_asked(request))
         if found is None:
             raise ApiError(404, "unknown_session", "no session has this id")
         return found
@@ -213,14 +193,6 @@ class Api:
         return rows
 
 
-def moment(text: str) -> dict[str, int]:
-    """What `at` means: a position (`4711`, `#4711`), Unix milliseconds, or ISO 8601."""
-    bare = text.removeprefix("#")
-    if _DIGITS.fullmatch(bare) and int(bare) < POSITION_MAX:
-        return {"position": int(bare)}
-    return {"at": _milliseconds(text) * 1_000}
-
-
 def guide_number_asked(text: str | None) -> str | None:
     """A guide number to go on after, if one was given."""
     if not text:
@@ -231,29 +203,8 @@ def guide_number_asked(text: str | None) -> str | None:
     return number
 
 
-def _milliseconds(text: str) -> int:
-    if _DIGITS.fullmatch(text) and int(text) <= TIME_MS_MAX:
-        return int(text)
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ApiError(
-            400, "unknown_time", "a time is ISO 8601 with an offset, or Unix milliseconds"
-        ) from error
-    if when.tzinfo is None:
-        raise ApiError(400, "unknown_time", "the time has no offset: add Z or +hh:mm")
-    return round(when.timestamp() * 1_000)
-
-
-def _number(text: str | None, default: int, highest: int) -> int:
-    if text is None:
-        return default
-    if not _DIGITS.fullmatch(text) or int(text) > highest:
-        raise ApiError(400, "not_a_number", f"a whole number up to {highest} is wanted")
-    return int(text)
-
-
-def _session_id(request: Request) -> SessionId:
+def session_asked(request: Request) -> SessionId:
+    """The session that a path names."""
     asked = request.path_params["id"]
     if not _SESSION.fullmatch(asked):
         raise ApiError(404, "unknown_session", "no session has this id")

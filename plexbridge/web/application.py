@@ -4,28 +4,41 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from plexbridge.bridge import Bridge
 from plexbridge.tuner.routes import player_routes
+from plexbridge.web.access.credentials import Credentials
+from plexbridge.web.access.entrance import Entrance
+from plexbridge.web.access.entrance_pages import EntrancePages
+from plexbridge.web.access.forwarding import Forwarding
+from plexbridge.web.access.names import OwnNames
+from plexbridge.web.access.refusals import Telling
 from plexbridge.web.answers import ApiError, json_answer
 from plexbridge.web.api import Api
+from plexbridge.web.channels_api import ChannelsApi
+from plexbridge.web.channels_page import ChannelsPage
 from plexbridge.web.guard import Guard
 from plexbridge.web.health import Health
 from plexbridge.web.metrics import Metrics
 from plexbridge.web.pages import Pages
+from plexbridge.web.record_routes import record_routes
+from plexbridge.web.rendering import Templates
+from plexbridge.web.sources_api import SourcesApi
 from plexbridge.web.streams import LiveEvents, LiveSockets
 from plexbridge.web.table import RouteSpec, Surface
 
 GET = ("GET", "HEAD")
 
 
-def route_table(bridge: Bridge) -> list[RouteSpec]:
+def route_table(bridge: Bridge, entrance: Entrance) -> list[RouteSpec]:
     """Every route there is."""
-    api, health, pages = Api(bridge), Health(bridge), Pages(bridge)
-    gauges = bridge.gauges.document
+    api, health, templates = Api(bridge), Health(bridge), Templates(bridge)
+    pages, channels = Pages(bridge, templates), ChannelsApi(bridge)
+    sources, gauges = SourcesApi(bridge), bridge.gauges.document
     sockets = LiveSockets(
         bridge.feed, gauges, end_on_error=bridge.settings.websocket_error_handling_disabled
     )
@@ -37,9 +50,18 @@ def route_table(bridge: Bridge) -> list[RouteSpec]:
         ("/metrics", GET, Metrics(bridge).metrics),
         ("/static/{name}", GET, pages.static),
     ]
+    entered = [
+        ("/access", GET, entrance.state),
+        ("/login", GET, entrance.login_page),
+        ("/login", ("POST",), entrance.log_in),
+        ("/logout", ("POST",), entrance.log_out),
+        ("/setup", GET, entrance.setup_page),
+        ("/setup", ("POST",), entrance.set_first_password),
+    ]
     management = [
         ("/", GET, pages.now),
-        ("/channels", GET, pages.channels),
+        ("/channels", GET, ChannelsPage(bridge, templates).page),
+        *record_routes(bridge, templates),
         ("/api/dashboard", GET, api.dashboard),
         ("/api/sessions", GET, api.sessions),
         ("/api/sessions", ("DELETE",), api.end_sessions),
@@ -47,15 +69,24 @@ def route_table(bridge: Bridge) -> list[RouteSpec]:
         ("/api/sessions/{id}", ("DELETE",), api.end_session),
         ("/api/sessions/{id}/events", GET, api.session_events),
         ("/api/sessions/{id}/disconnect", ("POST",), api.disconnect_session),
-        ("/api/channels", GET, api.channels),
+        ("/api/channels", GET, channels.channels),
+        ("/api/channels/groups", GET, channels.groups),
+        ("/api/channels/bulk", ("POST",), channels.bulk),
+        ("/api/channels/{id}", GET, channels.channel),
+        ("/api/channels/{id}", ("PUT",), channels.edit),
+        ("/api/sources", GET, sources.all),
+        ("/api/sources/{id}/refresh", ("POST",), sources.refresh),
         ("/api/events", ("GET",), api.events),
         ("/api/live", ("GET",), LiveEvents(bridge.feed, gauges)),
         ("/api/log/head", GET, api.head),
+        ("/api/access/password", ("POST",), entrance.change_password),
+        ("/api/access/link", ("POST",), entrance.new_link),
         ("/ws", ("WS",), sockets.serve),
     ]
     return [
         *players,
         *(RouteSpec(path, methods, Surface.OPEN, answer) for path, methods, answer in opened),
+        *(RouteSpec(path, ways, Surface.ENTRANCE, answer) for path, ways, answer in entered),
         *(RouteSpec(path, ways, Surface.MANAGEMENT, answer) for path, ways, answer in management),
     ]
 
@@ -66,29 +97,37 @@ def _spec(route: BaseRoute) -> RouteSpec:
     return RouteSpec(route.path, methods, Surface.PLAYERS, route.endpoint)
 
 
-def build_app(bridge: Bridge) -> Starlette:
+def build_app(bridge: Bridge, credentials: Credentials) -> Starlette:
     """The ASGI application."""
-    key = bridge.settings.admin_key
+    settings = bridge.settings
+    pages = EntrancePages(settings.friendly_name)
+    # A browser keeps cookies by host, not by port: two bridges on one host need two names.
+    cookie = f"plexbridge_{bridge.tuner.device.device_id}"
     guard = Guard(
-        trusted=bridge.settings.trusted_networks,
-        admin_key=None if key is None else key.get_secret_value(),
-        base_url=bridge.settings.base_url,
+        trusted=settings.trusted_networks,
+        credentials=credentials,
+        names=OwnNames(allowed_hosts=settings.allowed_hosts, base_url=settings.base_url),
+        cookie=cookie,
+        telling=Telling(pages),
     )
     routes: list[BaseRoute] = []
-    for spec in route_table(bridge):
+    for spec in route_table(bridge, Entrance(credentials, pages, cookie=cookie)):
         route = spec.route()
         assert isinstance(route, Route | WebSocketRoute), "the table holds nothing else"
-        route.app = guard.guarded(spec.surface, route.app)
+        route.app = guard.guarded(spec, route.app)
         routes.append(route)
     handlers: dict[Any, Any] = {ApiError: _api_error, HTTPException: _http_error}
-    app = Starlette(routes=routes, exception_handlers=handlers)
+    before = Middleware(
+        Forwarding, trusted_proxies=settings.trusted_proxies, base_path=settings.base_path
+    )
+    app = Starlette(routes=routes, exception_handlers=handlers, middleware=[before])
     app.router.redirect_slashes = False  # a redirect would be an answer from before the door
     return app
 
 
 async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError), "registered for these"
-    return json_answer(error.document, error.status)
+    return json_answer(error.document, error.status, **error.headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -1,10 +1,17 @@
-"""Every route stands in one table, with the surface it belongs to."""
+"""Every route stands in one table, with the surface it belongs to and the role it takes."""
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from plexbridge.web.access.roles import Role
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
+"""They change nothing, on any route."""
+
+WEBSOCKET: Final = "WS"
 
 
 class Surface(StrEnum):
@@ -13,9 +20,11 @@ class Surface(StrEnum):
     PLAYERS = "players"
     """Trusted networks, no login."""
     OPEN = "open"
-    """Trusted networks, no login: health and metrics."""
+    """Trusted networks, no login: health, metrics and the pages' files."""
+    ENTRANCE = "entrance"
+    """Trusted networks, no login, by a name of ours: logging in and out, the first password."""
     MANAGEMENT = "management"
-    """This machine, or who has the admin key."""
+    """Who shows a credential, or is on this machine while no password is set; by a name of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +37,17 @@ class RouteSpec:
     surface: Surface
     endpoint: Any
 
+    @property
+    def role(self) -> Role | None:
+        """On the management surface: a viewer reads, an admin acts. Reading is what the methods
+        say, for nothing changes by GET; a WebSocket only tells."""
+        if self.surface is not Surface.MANAGEMENT:
+            return None
+        reads = SAFE_METHODS.issuperset(self.methods) or self.methods == (WEBSOCKET,)
+        return Role.VIEWER if reads else Role.ADMIN
+
     def route(self) -> BaseRoute:
         """As the router takes it."""
-        if self.methods == ("WS",):
+        if self.methods == (WEBSOCKET,):
             return WebSocketRoute(self.path, self.endpoint)
         return Route(self.path, self.endpoint, methods=list(self.methods))

@@ -6,6 +6,8 @@ The twin of `static/words.js`: a browser test holds the two to the same words. P
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
+
 from events.reasons import ERRORS
 
 SHAPES: Final = {
@@ -21,6 +23,9 @@ SHAPES: Final = {
 
 FAILURES: Final = ERRORS | {"stale", "orphaned"}
 """Ends that somebody may have to mend; told with the shape of a failure."""
+
+STREAM_CHARS: Final = 16
+"""Of a stream's own name, listed in full; a channel's id is as long."""
 
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
@@ -46,6 +51,27 @@ def span(ms: int) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def lasted(ms: int) -> str:
+    """How long something took, as exactly as it matters: `80 ms`, `1.4 s`, `41 min 20 s`."""
+    if ms < 1_000:
+        return f"{ms} ms"
+    if ms < 60_000:
+        return f"{ms / 1_000:.1f} s"
+    minutes, seconds = divmod(ms // 1_000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def iso(ms: int) -> str:
+    """A moment as programs write it, in UTC."""
+    return f"{datetime.fromtimestamp(ms / 1_000, UTC):%Y-%m-%dT%H:%M:%S}.{ms % 1_000:03}Z"
+
+
+def day_and_clock(ms: int) -> str:
+    """A moment of any day. The script says it in the viewer's zone."""
+    return f"{datetime.fromtimestamp(ms / 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def clock(ms: int) -> str:
     """A time of day. The script says it in the viewer's zone; here that is not known."""
     return f"{datetime.fromtimestamp(ms / 1_000, UTC):%H:%M:%S} UTC"
@@ -66,12 +92,22 @@ def tuner_words(tuner: dict[str, Any]) -> str:
     return "never used" if freed_at is None else f"freed {clock(freed_at)}"
 
 
-def next_step(session: dict[str, Any], gauge: dict[str, Any] | None) -> str:
-    """What ends a session, and when, if nothing changes."""
+def tuner_freed(session: dict[str, Any]) -> str:
+    """Which tuner a session that just ended had, and how soon after it that was free."""
+    freed = session.get("tuner_freed_after_ms")
+    tuner = f"tuner {session['tuner']}"
+    return tuner if freed is None else f"{tuner} freed in {lasted(freed)}"
+
+
+def next_step(session: dict[str, Any], gauge: dict[str, Any] | None, at: int | None = None) -> str:
+    """What ends a session, and when, if nothing changes; `at`: the moment of the past that is
+    shown, which has no gauges."""
     due = session["next_deadline"]
     if due is None:
         return ""
     left_ms = due["after_ms"] if gauge is None else max(0, gauge["deadline_in_ms"])
+    if at is not None:
+        left_ms = max(0, due["counted_from"] + due["after_ms"] - at)
     left = f"{-(-left_ms // 1_000)} s"
     if session["state"] == "connecting":
         return f"given up in {left}, if no video comes"
@@ -81,15 +117,27 @@ def next_step(session: dict[str, Any], gauge: dict[str, Any] | None) -> str:
 
 
 def summary(document: dict[str, Any]) -> str:
-    """The whole in one sentence."""
+    """The whole in one sentence; a moment of the past has no gauges, and so no rate."""
     in_use = sum(tuner["state"] == "active" for tuner in document["tuners"])
     troubled = sum(session["state"] == "recovering" for session in document["sessions"])
     parts = [
         f"{in_use} of {plural(len(document['tuners']), 'tuner')} in use",
         plural(len(document["sessions"]), "session"),
-        f"{rate(document['gauges']['bitrate_out'])} out",
     ]
+    if "gauges" in document:
+        parts.append(f"{rate(document['gauges']['bitrate_out'])} out")
     return " · ".join([*parts, f"{troubled} recovering"] if troubled else parts)
+
+
+def short_stream(stream: str) -> str:
+    """A stream's name as it is listed: of a session's long id, the end tells it from others."""
+    kind, _, name = stream.partition("-")
+    return stream if len(name) <= STREAM_CHARS else f"{kind}-…{name[-8:]}"
+
+
+def pretty(document: Any) -> str:
+    """A document as people read JSON."""
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
 
 
 def initials(name: str) -> str:
@@ -108,8 +156,16 @@ FILTERS: Final = {
     "size": size,
     "rate": rate,
     "span": span,
+    "lasted": lasted,
+    "iso": iso,
     "clock": clock,
+    "day_and_clock": day_and_clock,
+    "thousands": "{:,}".format,
     "tuner_words": tuner_words,
     "summary": summary,
     "trouble": trouble,
+    "tuner_freed": tuner_freed,
+    "plural": plural,
+    "pretty": pretty,
+    "short_stream": short_stream,
 }

@@ -12,6 +12,7 @@ from given import (
     lost,
     opened,
     progress,
+    stop,
     tune,
     watching,
 )
@@ -156,3 +157,17 @@ def test_deadlines_follow_the_policy_in_force() -> None:
     assert len(ticked(story, 3)) == 1
     story = in_trouble("s1", grace_ms=4_000)
     assert len(ticked(story, 5)) == 1
+
+
+def test_what_was_ended_by_the_command_before_it_is_not_due_any_more() -> None:
+    """The caller carries each out before it asks for the next; that may end others."""
+    story = watching("s1", "s2")
+
+    def observe(session: Session) -> Observation:
+        return Observation(progress=progress(1_000, 1), waiting=True, acknowledging=False)
+
+    told = []
+    for command in due(story.world, observe, at(30)):
+        told.append(command)
+        story.after(stop("s2", second=30))
+    assert [command.session for command in told] == ["s1"]  # type: ignore[union-attr]

@@ -344,13 +344,30 @@ def test_a_line_without_end_is_cut() -> None:
     ids=["bomb", "cut", "broken"],
 )
 def test_a_broken_archive_is_refused_whole(body: bytes, why: str) -> None:
-    """A bomb, a cut or broken one: no half list."""
+    """A bomb, a cut or broken one: whoever reads on is told."""
     with pytest.raises(UndecodableBody, match=why):
-        decode(body)
+        list(decode(body))
 
 
 def test_a_playlist_that_packs_well_is_no_bomb() -> None:
     """A list of one repeated entry unpacks; also when it ends exactly at a step's end."""
     lines = b"#EXTINF:-1,N\nhttp://h/1.ts\n" * 30_000
     assert len(list(decode(gzip.compress(lines)))) == 60_000
-    assert len(decoding.inflate(gzip.compress(bytes(1024 * 1024)))) == 1024 * 1024
+    packed = gzip.compress(bytes(2 * decoding.PIECE_BYTES))
+    pieces = list(decoding.plain(iter((packed,)), len(packed)))
+    assert sum(map(len, pieces)) == 2 * decoding.PIECE_BYTES
+    assert max(map(len, pieces)) <= decoding.PIECE_BYTES
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+def test_pieces_do_not_show_in_the_lines(size: int) -> None:
+    """Cut anywhere: in a mark, a character, a line end, or the trailer of a gzip member."""
+    text = "\ufeff#EXTM3U\r\n#EXTINF:-1,Čt é\nhttp://h/1\n\n#x"
+    for body in (
+        text.encode(),
+        text.encode("utf-16"),
+        gzip.compress(text[:9].encode()) + gzip.compress(text[9:].encode()) + b"behind",
+    ):
+        pieces = (body[at : at + size] for at in range(0, len(body), size))
+        lines = [line.strip("\ufeff") for line in decoding.lines_of(pieces, len(body))]
+        assert lines == ["#EXTM3U", "#EXTINF:-1,Čt é", "http://h/1", "", "#x"]

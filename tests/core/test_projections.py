@@ -216,6 +216,26 @@ def test_who_just_left_is_told_in_words_the_newest_first() -> None:
     assert ended[0]["next_deadline"] is None
 
 
+def test_who_just_left_is_told_with_how_soon_the_tuner_was_free() -> None:
+    """At once, or after lingering; not where others stayed, or came before it was let go."""
+    story = given(linger_ms=5_000).after(
+        *(tune("s1"), tune("s2"), opened(second=1), first_byte(second=1)),
+        *(took("s1", 5, second=1), took("s2", 5, second=1), closed("s1", second=2)),
+        closed("s2", second=3),
+    )
+
+    def freed() -> dict[str, int | None]:
+        return {one["id"]: one["tuner_freed_after_ms"] for one in shown(story)["just_ended"]}
+
+    assert freed() == {"s1": None, "s2": None}
+    story.after(tune("s3", second=5), took("s3", 5, second=6), closed("s3", second=7))
+    story.after(linger_over(second=12.04))
+    assert freed() == {"s1": None, "s2": None, "s3": 5_040}
+    story.after(tune("s4", second=20), stop("s4", second=21))
+    assert freed()["s4"] == 0
+    assert folded(recorded(story.events)).ends.state["letting_go"] == {}
+
+
 @pytest.mark.parametrize("reason", sorted(INTENTIONAL | ERRORS))
 def test_every_reason_has_words_with_any_detail(reason: str) -> None:
     """A cause without words of its own says what is known; never an empty sentence."""

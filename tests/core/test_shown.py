@@ -64,11 +64,14 @@ def only(rows: list[Row]) -> Row:
 def test_a_session_is_shown_with_the_same_fields_everywhere_and_never_with_its_key(
     seed: int,
 ) -> None:
-    """Open, or just ended; what makes two requests one viewer is nobody's business."""
+    """Open, or just ended (then also how soon its tuner was free); what makes two requests one
+    viewer is nobody's business."""
     folding = Folding()
     for event in recorded(household(seed, 200).events):
         folding.fold(event)
         document = folding.shown.document()
+        freed = [row.pop("tuner_freed_after_ms") for row in document["just_ended"]]
+        assert all(ms is None or ms >= 0 for ms in freed)
         for row in (*document["sessions"], *document["just_ended"]):
             assert row.keys() == SHOWN_OF_A_SESSION
             assert row["client"].keys() == {"address", "user_agent", "name"}

@@ -5,28 +5,36 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parents[2] / "plexbridge" / "web" / "static" / "vendor"
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SERVED = ROOT / "plexbridge" / "web" / "static" / "vendor"
+FOR_TESTS = ROOT / "tests" / "browser" / "vendor"
 RECORD = "VENDORED.toml"
 
+each_folder = pytest.mark.parametrize("folder", [SERVED, FOR_TESTS], ids=["served", "for tests"])
 
-def packages() -> list[dict[str, Any]]:
+
+def packages(folder: Path) -> list[dict[str, Any]]:
     """What the record says is there."""
-    found: list[dict[str, Any]] = tomllib.loads((FOLDER / RECORD).read_text())["package"]
+    found: list[dict[str, Any]] = tomllib.loads((folder / RECORD).read_text())["package"]
     return found
 
 
-def test_every_vendored_file_is_recorded_and_unchanged() -> None:
+@each_folder
+def test_every_vendored_file_is_recorded_and_unchanged(folder: Path) -> None:
     """The files listed are the files present, byte for byte."""
-    listed = {name: digest for one in packages() for name, digest in one["sha256"].items()}
-    present = {path.name: path for path in FOLDER.iterdir() if path.name != RECORD}
+    listed = {name: digest for one in packages(folder) for name, digest in one["sha256"].items()}
+    present = {path.name: path for path in folder.iterdir() if path.name != RECORD}
     assert listed.keys() == present.keys()
     for name, path in present.items():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == listed[name], name
 
 
-def test_every_vendored_package_has_name_version_and_licence() -> None:
+@each_folder
+def test_every_vendored_package_has_name_version_and_licence(folder: Path) -> None:
     """And the licence's text lies beside it."""
-    for one in packages():
+    for one in packages(folder):
         assert all(one[field] for field in ("name", "version", "licence", "purpose"))
         assert f"{one['name']}.LICENSE" in one["sha256"]
-    assert packages()
+    assert packages(folder)

@@ -44,6 +44,8 @@ class Rig:
         self.durable: list[Recorded] = []
         """Everything that became durable, in order."""
         self.seen: dict[SessionId, Progress] = {}
+        self.gone: set[SessionId] = set()
+        """Sessions without a connection."""
         self._numbers = count(1)
         log.subscribe(self._became_durable)
         self.door = Door(
@@ -59,8 +61,10 @@ class Rig:
     def _apply(self, events: Sequence[NewEvent], world: World) -> None:
         self.applied += events
 
-    def _observe(self, session: SessionId) -> Progress:
-        """Every player that was given a session is connected."""
+    def _observe(self, session: SessionId) -> Progress | None:
+        """Every player that was given a session is connected, until it is gone."""
+        if session in self.gone:
+            return None
         return self.seen.get(session, Progress(bytes=0, accepted_at=UnixMicros(0)))
 
     def _became_durable(self, rows: Durable) -> None:

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from datetime import UTC
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -53,25 +52,6 @@ def test_events_since_a_moment(cli: Cli) -> None:
     assert [json.loads(text)["pos"] for text in since] == [
         one["pos"] for one in every if one["stream"] in (f"session-{OPEN}", "channel-7")
     ]
-
-
-def test_an_export_closes_with_the_digest_of_what_was_written(cli: Cli, tmp_path: Path) -> None:
-    """On stdout and into a file alike; the digest goes to stderr."""
-    to_file = tmp_path / "events.ndjson"
-    ran = cli("events", "export", "--out", str(to_file))
-    assert ran.code == 0
-    assert ran.out == ""
-    assert f"sha256 {sha256(to_file.read_bytes()).hexdigest()}" in ran.err
-    assert [json.loads(text)["pos"] for text in to_file.read_text().splitlines()][-1] == len(
-        happened()
-    )
-    assert list(tmp_path.glob("*.part")) == []
-
-
-def test_an_export_that_cannot_be_written_says_so(cli: Cli, tmp_path: Path) -> None:
-    """In one line."""
-    text = cli.fails(3, "events", "export", "--out", str(tmp_path / "none" / "events.ndjson"))
-    assert "cannot write" in text
 
 
 # Sessions --------------------------------------------------------------------------------------

@@ -253,14 +253,15 @@ async def test_a_report_without_a_reason_is_400_and_changes_nothing(start: Start
     bridge = await start()
     session, response = await bridge.watch("1")
     path = f"/api/sessions/{session}/disconnect"
+    as_json = {"Content-Type": "application/json"}
     for body in (
         *(b"", b"{", b"[]", b"null", b"{}", b'"manual"', b"\xff"),
         *(b'{"reason": 1}', b'{"reason": null}', b'{"reason": ""}', b'{"reason": "Two words"}'),
         b'{"reason": "' + b"x" * 41 + b'"}',
     ):
-        status, document = await bridge.ask(path, "POST", data=body)
+        status, document = await bridge.ask(path, "POST", data=body, headers=as_json)
         assert (status, document["error"]) == (400, "no_reason"), body
-    status, document = await bridge.ask(path, "POST", data=b" " * 20_000)
+    status, document = await bridge.ask(path, "POST", data=b" " * 20_000, headers=as_json)
     assert status == 413
     assert (await bridge.get(f"/api/sessions/{session}"))["state"] == "active"
     response.close()
@@ -379,8 +380,8 @@ async def test_nothing_shown_holds_what_identifies_a_player_or_an_account(start:
         assert "kept-secret" not in body, path
         assert '"key"' not in body, path
     channels = await bridge.get("/api/channels")
-    assert [set(one) for one in channels] == [
-        {"id", "guide_number", "name", "group", "sources"} for _ in range(3)
-    ]
+    keys = {"id", "guide_number", "name", "group", "sources"}
+    keys |= {"enabled", "favourite", "tvg_id", "edits"}
+    assert [set(one) for one in channels] == [keys for _ in range(3)]
     assert "http" not in orjson.dumps(channels).decode()
     response.close()

@@ -12,26 +12,34 @@ function enable() {
   for (const button of $("found").querySelectorAll("button[data-act]")) button.disabled = false;
 }
 
-async function show(address) {
+// The list of an address: the bridge's own words for it, in place of what is there. True once it is.
+export async function show(address) {
   asking?.abort();
   const mine = asking = new AbortController();
   try {
     const answer = await fetch(address, { signal: mine.signal, cache: "no-store" });
     if (!answer.ok) throw new Error(`it answered ${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    $("found").replaceChildren(...page.getElementById("found").childNodes);
-    $("count").textContent = page.getElementById("count").textContent;
+    const found = page.getElementById("found");
+    Object.assign($("found").dataset, found.dataset);
+    $("found").replaceChildren(...found.childNodes);
+    for (const id of ["count", "hint"]) $(id).textContent = page.getElementById(id).textContent;
+    $("hint").hidden = page.getElementById("hint").hidden;
     history.replaceState(null, "", address);
     enable();
+    document.dispatchEvent(new Event("listed"));
+    return true;
   } catch (error) {
     if (!mine.signal.aborted) $("count").textContent = `▲ The list cannot be asked for: ${error.message}`;
+    return false;
   }
 }
 
 function find() {
   clearTimeout(typed);
-  const words = $("q").value.trim();
-  show(words ? `channels?${new URLSearchParams({ q: words })}` : "channels");
+  const words = new URLSearchParams();
+  for (const [name, text] of new FormData($("filter"))) if (text.trim()) words.set(name, text.trim());
+  show(words.size ? `channels?${words}` : "channels");
 }
 
 async function copy(button, row) {
@@ -45,6 +53,7 @@ async function copy(button, row) {
 }
 
 $("q").addEventListener("input", () => { clearTimeout(typed); typed = setTimeout(find, TYPED_MS); });
+$("filter").addEventListener("change", (event) => { if (event.target.matches("select")) find(); });
 $("filter").addEventListener("submit", (event) => { event.preventDefault(); find(); });
 $("found").addEventListener("click", (event) => {
   const link = event.target.closest(".turn a");

@@ -29,7 +29,7 @@ export class LiveFeed {
     this.#close();
     this.heardAt = Date.now();
     this.handlers.link("connecting", "connecting…");
-    const source = new EventSource(`api/live?after=${this.handlers.position()}`);
+    const source = new EventSource(new URL(`../api/live?after=${this.handlers.position()}`, import.meta.url));
     source.addEventListener("open", () => { this.#heard(); this.handlers.opened(); });
     source.addEventListener("message", (message) => { this.#heard(); this.handlers.event(JSON.parse(message.data)); });
     source.addEventListener("gauges", (message) => { this.#heard(); this.handlers.gauges(JSON.parse(message.data)); });
@@ -41,7 +41,12 @@ export class LiveFeed {
     this.source = source;
   }
 
-  #againLater(source) {
+  // An answer that was none may mean that this browser's session is over: then the page, asked for
+  // anew, leads to the login and back.
+  async #againLater(source) {
+    const answer = await fetch(new URL("../access", import.meta.url), { cache: "no-store" }).catch(() => null);
+    const state = answer?.ok ? await answer.json() : null;
+    if (state?.password_set && !state.logged_in) { location.reload(); return; }
     setTimeout(() => { if (this.source === source) this.#open(); }, AGAIN_MS);
   }
 

@@ -2,7 +2,7 @@
 // themselves. Text is only ever set as text.
 import { LiveFeed } from "./live.js";
 import { openPreview } from "./preview.js";
-import { SHAPES, clock, nextStep, rate, size, span, summary, trouble, tunerWords, plural } from "./words.js";
+import { SHAPES, clock, nextStep, rate, size, span, summary, trouble, tunerFreed, tunerWords, plural } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const CHANGED_MS = 30; // a start or an end is shown at once, with all that came with it
@@ -57,14 +57,21 @@ function showTuners() {
   });
 }
 
+function storyLink(session, className) {
+  const link = el("a", className);
+  link.href = `sessions/${session.id}`;
+  return link;
+}
+
 const FIGURES = ["rate now", "watching for", "received", "first byte", "behind", "tuner"];
 
 function newCard(session) {
   const card = el("article", "card");
   card.dataset.session = session.id;
   const head = el("header");
-  const title = el("h3"), state = el("span", "state"), client = el("p", "client"), fault = el("p", "trouble");
-  head.append(title, state);
+  const heading = el("h3"), title = storyLink(session), state = el("span", "state"), client = el("p", "client"), fault = el("p", "trouble");
+  heading.append(title);
+  head.append(heading, state);
   const list = el("dl");
   const figures = FIGURES.map((name) => {
     const cell = el("div"), value = el("dd");
@@ -130,12 +137,14 @@ function showEnded() {
     const why = el("span", "why");
     why.append(el("span", "state", `${SHAPES[failed ? "failed" : "ended"]} `), el("span", "", session.words.text));
     if (session.words.mends) why.append(el("span", "mends", ` · to mend: ${session.words.mends}`));
+    const who = storyLink(session, "who");
+    setText(who, `${session.channel.guide_number} ${session.channel.name} · ${session.client.name}`);
     const took = span(session.ended_at - session.started_at);
     item.append(
       el("span", "when", clock(session.ended_at)),
-      el("span", "who", `${session.channel.guide_number} ${session.channel.name} · ${session.client.name}`),
+      who,
       why,
-      el("span", "figures", `${took} · ${size(session.bytes)} · tuner ${session.tuner}`),
+      el("span", "figures", `${took} · ${size(session.bytes)} · ${tunerFreed(session)}`),
     );
     return item;
   });

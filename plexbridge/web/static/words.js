@@ -22,6 +22,13 @@ export function span(ms) {
   return hours ? `${hours}:${two(minutes)}:${two(seconds)}` : `${minutes}:${two(seconds)}`;
 }
 
+export function lasted(ms) {
+  if (ms < 1000) return `${ms} ms`;
+  if (ms < 60000) return `${(ms / 1000).toFixed(1)} s`;
+  const minutes = Math.floor(ms / 60000), hours = Math.floor(minutes / 60);
+  return hours ? `${hours} h ${minutes % 60} min` : `${minutes} min ${Math.floor(ms / 1000) % 60} s`;
+}
+
 export function clock(ms) {
   return new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
@@ -34,6 +41,11 @@ export function tunerWords(tuner) {
   if (tuner.state === "active") return plural(tuner.sessions.length, "viewer");
   if (tuner.state === "lingering") return "lingering";
   return tuner.freed_at === null ? "never used" : `freed ${clock(tuner.freed_at)}`;
+}
+
+export function tunerFreed(session) {
+  const freed = session.tuner_freed_after_ms;
+  return `tuner ${session.tuner}${freed === null ? "" : ` freed in ${lasted(freed)}`}`;
 }
 
 export function nextStep(session, gauge) {

@@ -1,0 +1,1 @@
+"""Who may come in: password, sessions, keys, names and proxies, and the pages at the entrance."""
