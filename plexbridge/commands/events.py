@@ -1,4 +1,4 @@
-"""`events tail`: the recorded events themselves; and the group of verbs about them."""
+"""`events tail` and `grep`: the recorded events themselves; and the group of verbs about them."""
 
 import asyncio
 import sys
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Annotated, Final
 
+import orjson
 import typer
 
 from events.envelope import Recorded
 from plexbridge.audit.event_json import event_json
 from plexbridge.audit.reading import PAGE_EVENTS, recorded
-from plexbridge.commands.exits import INTERRUPTED
+from plexbridge.commands.exits import FOUND, INTERRUPTED
 from plexbridge.commands.exporting import archive_command, export_command, import_command
 from plexbridge.commands.moments import shown
 from plexbridge.commands.opened import opened_log
@@ -47,10 +48,14 @@ class Filter:
 
     stream: str = ""
     types: frozenset[str] = frozenset()
+    text: str = ""
+    """Case-folded; anywhere in the event as JSON."""
 
     def wants(self, row: Recorded) -> bool:
         """Whether this is one of them."""
-        return row.stream.startswith(self.stream) and (not self.types or row.type in self.types)
+        if not row.stream.startswith(self.stream) or (self.types and row.type not in self.types):
+            return False
+        return not self.text or self.text in orjson.dumps(event_json(row)).decode().casefold()
 
 
 @app.command()
@@ -81,6 +86,31 @@ def tail(
             asyncio.run(_follow(reader, head, wanted, as_json, zone))
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command()
+def grep(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Upper and lower case are one.")],
+    data_dir: DataDir = None,
+    stream: Stream = None,
+    type_: Type = None,
+    since: Since = None,
+    as_json: AsJson = False,
+    utc: Utc = False,
+) -> None:
+    """Events that hold a text anywhere: an address, a channel's name, a reason. Exit code 1 when
+    there is none."""
+    wanted = Filter(stream or "", frozenset(type_ or ()), text.casefold())
+    zone = UTC if utc else None
+    count = 0
+    with opened_log(data_dir) as reader:
+        start = _start(reader, since, zone)
+        for row in recorded(reader, after=start, until=reader.head().pos):
+            if wanted.wants(row):
+                count += 1
+                _print([row], as_json, zone)
+    if not count:
+        raise typer.Exit(FOUND)
 
 
 def _start(reader: SqliteReader, since: str | None, zone: tzinfo | None) -> int:
