@@ -18,28 +18,31 @@ PAGE = Path(__file__).parents[2] / "docs" / "audit.md"
 
 _TITLE = """# Ask the log: one bad night
 
-Everything that happened to a viewing session is in the event log, with its cause; so every question about the past has
-an answer. This page asks them of one recorded night: a provider that breaks off, a viewer who zaps, one who is refused,
-and a bridge that is killed. The commands were run on that log, and their output is as they printed it; a test runs them
-again at every change.
+Everything that happened to a viewing session is in the event log, with its cause; so every
+question about the past has an answer. This page asks them of one recorded night: a provider that
+breaks off, a viewer who zaps, one who is refused, and a bridge that is killed. The commands were
+run on that log, and their output is as they printed it; a test runs them again at every change.
 
-Each verb reads a data directory (`--data-dir`), beside a running bridge or without one, or a file that `events export`,
-`events archive` or `incident` wrote. Moments are times (`03:12`, `'2h ago'`, ISO 8601) or positions (`'#46'`). `--json`
-gives each answer to programs.
+Each verb reads a data directory (`--data-dir`), beside a running bridge or without one, or a file
+that `events export`, `events archive` or `incident` wrote. Moments are times (`03:12`, `'2h
+ago'`, ISO 8601) or positions (`'#46'`). `--json` gives each answer to programs.
 """
 
 _PRUNED = """## Keep less
 
-Old events leave from the front: `events archive --before '90d ago' -o 2026-q3.ndjson.zst` writes them into a file that
-every verb reads, `events prune --before '90d ago'` takes them out of the log. The running bridge does that by itself each
-night, by age and by size (`PLEXBRIDGE_RETENTION_DAYS`, `PLEXBRIDGE_RETENTION_MB`). What stood at the cut is sealed, so that
-everything later is answered as before; what was taken is an event. A session that is open is never cut.
+Old events leave from the front: `events archive --before '90d ago' -o 2026-q3.ndjson.zst` writes
+them into a file that every verb reads, `events prune --before '90d ago'` takes them out of the
+log. The running bridge does that by itself each night, by age and by size
+(`PLEXBRIDGE_RETENTION_DAYS`, `PLEXBRIDGE_RETENTION_MB`). What stood at the cut is sealed, so that
+everything later is answered as before; what was taken is an event. A session that is open is
+never cut.
 
 ## For notebooks
 
-The same functions are there in Python, with docstrings: `plexbridge.audit` (`whatif`, `why`, `bisect`, `story`,
-`incident`, …) over a `plexbridge.log.reader.SqliteReader`. The file itself is plain SQLite: `sqlite-utils` and Datasette
-open `plexbridge.db`; table `events` has one row an event (`data` is JSON), table `sessions` one document a session.
+The same functions are there in Python, with docstrings: `plexbridge.audit` (`whatif`, `why`,
+`bisect`, `story`, `incident`, …) over a `plexbridge.log.reader.SqliteReader`. The file itself is
+plain SQLite: `sqlite-utils` and Datasette open `plexbridge.db`; table `events` has one row an
+event (`data` is JSON), table `sessions` one document a session.
 """
 
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
