@@ -1,7 +1,8 @@
-"""Request heads as players send them, taken from real ones; `{path}` and `{port}` are filled in.
+"""Request heads as players send them; `{path}` and `{port}` are filled in.
 
-Measured with Debian 12's ffmpeg 5.1, VLC 3.0, mpv 0.35, Kodi 20.1, streamlink 5.2, GStreamer 1.22
-and curl 7.88; Plex's and Jellyfin's after published captures and sources.
+Those of ffmpeg 5.1, VLC 3.0, mpv 0.35, streamlink 5.2, GStreamer 1.22 and curl 7.88 were measured
+with Debian 12's programs, and so was the order of Kodi 20.1's requests. Kodi's exact `User-Agent`,
+Plex's and Jellyfin's heads are put together from published captures and sources.
 """
 
 from typing import Final
