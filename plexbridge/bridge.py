@@ -17,8 +17,8 @@ from typing import Any, Final
 import structlog
 from prometheus_client import CollectorRegistry
 
-from events.commands import Command, Recover, ShutDown, Started
-from events.ids import ChannelId, SourceId
+from events.commands import Command, Note, Recover, ShutDown, Started
+from events.ids import BRIDGE_STREAM, ChannelId, SourceId
 from events.machine import MACHINE_ID
 from events.world import World
 from plexbridge.clock import SteadyClock
@@ -125,8 +125,11 @@ class Bridge:
         self.logos = make_logos(settings, key, self._outbound, self.clock, self._lineup_now)
         self.registry = CollectorRegistry()
         self._timings = Timings(self.registry, self.clock)
-        self.projector = Projector(self.log)
+        self.projector = Projector(self.log, on_parked=self._projection_parked)
         self.feed = Feed(self.log)
+        self._recorded = False
+        """Whether the log has this start: before it, facts wait."""
+        self._to_record: list[Note] = []
         self._tasks: list[asyncio.Task[None]] = []
         self.sources: LineupInForce | None = None
         """What the providers list, once the bridge starts."""
@@ -145,6 +148,9 @@ class Bridge:
         self.log.subscribe(self._timings.became_durable)
         self._join(world)
         await self._record_start()
+        self._recorded = True
+        for fact in self._to_record:
+            self.door.report(fact)
         await tell_head(self.log.reader)
         if self._demo is not None:
             await self._demo.start()
@@ -328,6 +334,17 @@ class Bridge:
 
     def _lineup_now(self) -> Lineup:
         return self.lineup
+
+    def _projection_parked(self, name: str, position: int, fault: Exception) -> None:
+        """A fold of ours has raised: it is a fact, as any other."""
+        payload = (("name", name), ("position", position), ("fault", type(fault).__name__))
+        parked = Note(
+            at=self.clock.now(), stream=BRIDGE_STREAM, type="projection_parked", payload=payload
+        )
+        if self._recorded:
+            self.door.report(parked)
+        else:
+            self._to_record.append(parked)
 
     def _channel(self, channel: ChannelId) -> Channel | None:
         return self.lineup.by_id(channel)
