@@ -21,8 +21,12 @@ class SourcesApi:
 
     async def all(self, request: Request) -> Response:
         """`GET /api/sources`: in the order in which they are preferred."""
+        return json_answer(self.documents())
+
+    def documents(self) -> list[dict[str, Any]]:
+        """What is answered, for the pages."""
         in_use = self._in_use()
-        return json_answer([self._document(one, in_use) for one in self._sources.status()])
+        return [self._document(one, in_use) for one in self._sources.status()]
 
     async def refresh(self, request: Request) -> Response:
         """`POST /api/sources/{id}/refresh[?accept=fewer]`: reads it now, and answers when that is
