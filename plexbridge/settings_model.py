@@ -126,8 +126,8 @@ class Settings(BaseSettings):
     refresh_hours: Annotated[int, Setting("PLEXBRIDGE_REFRESH", WholeNumber(0, 720, "hours"))] = (
         Field(
             12,
-            description="between two readings of each playlist and account; `0`: only at a start, or "
-            "when asked",
+            description="between two readings of each playlist and account; `0`: only at a start, "
+            "or when asked",
         )
     )
     guide: Annotated[tuple[str, ...], Setting("PLEXBRIDGE_GUIDE", LOCATIONS, secret=True)] = Field(

@@ -251,7 +251,7 @@ class History:
             begun = replace(asked, since=since)
             found = page(connection, begun, limit=limit + 1, after=after)
             shown = found[:limit]
-            last = shown[-1] if len(found) > limit else None
+            last = shown[-1] if shown and len(found) > limit else None
             return begun, {
                 "sessions": shown,
                 "next_after": last and f"{last['ended_at']}-{last['id']}",

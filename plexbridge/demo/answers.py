@@ -18,6 +18,7 @@ class Request(NamedTuple):
     method: str
     path: str
     """Without query."""
+    query: str = ""
 
 
 class RequestRefused(Exception):
@@ -44,7 +45,8 @@ def read_request(head: bytes) -> Request | None:
     method, target, _ = words
     if method not in ("GET", "HEAD"):
         raise RequestRefused(HTTPStatus.METHOD_NOT_ALLOWED)
-    return Request(method, target.split("?", 1)[0])
+    path, _, query = target.partition("?")
+    return Request(method, path, query)
 
 
 def answer_head(status: HTTPStatus, fields: Mapping[str, str]) -> bytes:

@@ -10,7 +10,7 @@ import asyncio
 from http import HTTPStatus
 from typing import NamedTuple, Protocol, cast
 
-from plexbridge.demo.answers import RequestRefused, answer_head, read_request
+from plexbridge.demo.answers import Request, RequestRefused, answer_head, read_request
 from plexbridge.demo.viewers import Viewing
 
 _HEAD_TIMEOUT_S = 10.0
@@ -37,7 +37,7 @@ class Offer(Protocol):
         """Its socket is gone."""
         ...
 
-    def document(self, path: str) -> Document | None:
+    def document(self, path: str, query: str) -> Document | None:
         """What stands at a path, if it is not a live channel."""
         ...
 
@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
             request = read_request(bytes(self._head))
             if request is None:
                 return
-            self._answer(request.path, with_body=request.method == "GET")
+            self._answer(request, with_body=request.method == "GET")
         except RequestRefused as refused:
             self._send_whole(refused.status, Document("text/plain", b""), with_body=False)
         self._head = None
@@ -96,11 +96,11 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None, "only a made connection can be dropped"
         self._transport.abort()
 
-    def _answer(self, path: str, *, with_body: bool) -> None:
-        if self._provider.is_live(path):
-            self._send_live(path, with_body=with_body)
+    def _answer(self, request: Request, *, with_body: bool) -> None:
+        if self._provider.is_live(request.path):
+            self._send_live(request.path, with_body=with_body)
             return
-        document = self._provider.document(path)
+        document = self._provider.document(request.path, request.query)
         if document is None:
             raise RequestRefused(HTTPStatus.NOT_FOUND)
         self._send_whole(HTTPStatus.OK, document, with_body=with_body)

@@ -1,4 +1,5 @@
-"""The pretend provider: an HTTP server on loopback with a playlist, a guide and six live channels.
+"""The pretend provider: an HTTP server on loopback with a playlist, an Xtream account, a guide and
+six live channels.
 
 Knows what is offered at which path. Refuses to know the bridge: to it, this is a provider like any
 other. Position in the programme is wall time, so that a restart goes on where it was.
@@ -17,6 +18,7 @@ from plexbridge.demo.connection import Connection, Document
 from plexbridge.demo.guide import guide, playlist
 from plexbridge.demo.loop import TICKS_PER_SECOND, LoopingClip
 from plexbridge.demo.viewers import Viewers, Viewing
+from plexbridge.demo.xtream import PASSWORD, USER, live_path, player_api
 
 _HOST = "127.0.0.1"
 _BURST_90K = TICKS_PER_SECOND
@@ -30,6 +32,7 @@ class DemoProvider:
         self._clock = clock
         self._channels = channels
         self._live = {f"/live/{channel.number}.ts": channel for channel in channels}
+        self._live |= {live_path(channel): channel for channel in channels}
         self._clips: dict[int, LoopingClip] = {}
         self._server: asyncio.Server | None = None
         self._base_url: str | None = None
@@ -40,6 +43,7 @@ class DemoProvider:
         self._documents: dict[str, Callable[[], Document]] = {
             "/playlist.m3u": self._playlist,
             "/guide.xml": self._guide,
+            "/xmltv.php": self._guide,
             "/stats": self._stats,
         }
 
@@ -81,6 +85,11 @@ class DemoProvider:
         return f"{self.base_url}/playlist.m3u"
 
     @property
+    def account_location(self) -> str:
+        """What a person would enter as an Xtream account."""
+        return self.base_url.replace("http://", f"xtream+http://{USER}:{PASSWORD}@", 1)
+
+    @property
     def guide_url(self) -> str:
         """What a person would enter as a guide."""
         return f"{self.base_url}/guide.xml"
@@ -103,8 +112,10 @@ class DemoProvider:
         if not self._connections:
             self._all_gone.set()
 
-    def document(self, path: str) -> Document | None:
+    def document(self, path: str, query: str) -> Document | None:
         """What stands at a path, if it is not a live channel."""
+        if path == "/player_api.php":
+            return Document("application/json", player_api(self._channels, query))
         make = self._documents.get(path)
         return make() if make is not None else None
 

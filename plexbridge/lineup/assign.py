@@ -10,7 +10,7 @@ is looked at again when its channel is made.
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from types import MappingProxyType
@@ -45,10 +45,12 @@ def assign(listings: Iterable[Listing], key: bytes) -> Lineup:
     return Lineup(channels_of(listings, key))
 
 
-def channels_of(listings: Iterable[Listing], key: bytes) -> Iterator[Channel]:
+def channels_of(
+    listings: Iterable[Listing], key: bytes, *, show: Callable[[str], str] = redact
+) -> Iterator[Channel]:
     """The channels of all sources together, in guide order; where they list the same channel, the
     earlier source is preferred. `key` (at most 64 bytes, secret, the same at every start) keys the
-    URLs' digests.
+    URLs' digests; `show` makes what may be shown of one.
 
     Numbers that playlists give are kept, the first to ask for one has it; every other channel gets
     the lowest free whole number, in the order of the lists.
@@ -70,7 +72,7 @@ def channels_of(listings: Iterable[Listing], key: bytes) -> Iterator[Channel]:
             tvg_id=first.tvg_id,
             logo=first.logo,
             upstreams=tuple(
-                _upstream(listed.source(place), entry, key)
+                _upstream(listed.source(place), entry, key, show)
                 for place, entry in zip(places, entries, strict=True)
             ),
         )
@@ -90,6 +92,18 @@ class _Listed:
     def __iter__(self) -> Iterator[Entry]:
         for listing in self._listings:
             yield from listing.entries
+
+    def at(self, places: Iterable[int]) -> Iterator[tuple[SourceId, Entry]]:
+        """Sources and entries at rising places: in one reading, and so faster than one by one."""
+        ahead = iter(places)
+        wanted = next(ahead, None)
+        place = 0
+        for listing in self._listings:
+            for entry in listing.entries:
+                if place == wanted:
+                    yield listing.source, entry
+                    wanted = next(ahead, None)
+                place += 1
 
     def entry(self, place: int) -> Entry:
         """The entry at a place."""
@@ -188,8 +202,8 @@ def _identified(listed: _Listed, drafts: _Drafts) -> "array[int]":
     even these are the same and only counting is left."""
     ids = array("Q", bytes(8 * len(drafts.first)))
     same: dict[int, int | list[int]] = {}
-    for draft, place in enumerate(drafts.first):
-        made = _hashed(_base(listed.source(place), listed.entry(place)))
+    for draft, (source, entry) in enumerate(listed.at(drafts.first)):
+        made = _hashed(_base(source, entry))
         held = same.setdefault(made, draft)
         if isinstance(held, list):
             held.append(draft)
@@ -247,11 +261,11 @@ def _channel_id(number: int) -> ChannelId:
     return ChannelId(f"{number:016x}")
 
 
-def _upstream(source: SourceId, entry: Entry, key: bytes) -> Upstream:
+def _upstream(source: SourceId, entry: Entry, key: bytes, show: Callable[[str], str]) -> Upstream:
     return Upstream(
         source=source,
         url=entry.url,
         headers=MappingProxyType(dict(entry.headers)) if entry.headers else _NO_HEADERS,
-        redacted=redact(entry.url),
+        redacted=show(entry.url),
         digest=digest(entry.url, key),
     )

@@ -4,34 +4,21 @@ Pure. Knows nothing of playlists as text, nor of who watches. A lineup never cha
 makes another one.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
-from types import MappingProxyType
+from itertools import chain, islice
 from typing import ClassVar
 
 from events.ids import ChannelId
+from plexbridge.lineup.channel import Channel
 from plexbridge.lineup.numbering import rank
-from plexbridge.relay.ports import Upstream
+from plexbridge.lineup.packed import PackedChannels
 
+__all__ = ["PACK_ABOVE", "Channel", "Lineup"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
-    """A lineup entry and where its bytes come from, the preferred upstream first."""
-
-    id: ChannelId
-    """16 hex digits; stays the same when order, numbers, or the tokens in URLs change."""
-    guide_number: str
-    guide_name: str
-    group: str = ""
-    tvg_id: str = ""
-    logo: str = ""
-    """A logo's URL, or nothing."""
-    enabled: bool = True
-    """Whether players are given it. Listed ones are; a person may not want them."""
-    favourite: bool = False
-    upstreams: tuple[Upstream, ...]
-    """At least one."""
+PACK_ABOVE = 10_000
+"""Channels; longer lineups are packed. Below, a thousand bytes for each are 10 MB, and none has to
+be made anew when it is asked for."""
 
 
 class Lineup:
@@ -42,34 +29,64 @@ class Lineup:
 
     EMPTY: ClassVar["Lineup"]
 
-    channels: tuple[Channel, ...]
+    channels: Sequence[Channel]
     """The enabled ones."""
-    everything: tuple[Channel, ...]
+    everything: Sequence[Channel]
     """The disabled ones too."""
     digest: str
     """16 hex digits that differ whenever anything of the lineup does, upstreams included."""
 
     def __init__(self, channels: Iterable[Channel]) -> None:
-        self.everything = tuple(sorted(channels, key=lambda channel: rank(channel.guide_number)))
-        by_number = {channel.guide_number: channel for channel in self.everything}
-        by_id = {channel.id: channel for channel in self.everything}
-        assert len(by_number) == len(by_id) == len(self.everything), "ids and numbers are unique"
-        self._by_number: Mapping[str, Channel] = MappingProxyType(by_number)
-        self._by_id: Mapping[ChannelId, Channel] = MappingProxyType(by_id)
-        enabled = all(channel.enabled for channel in self.everything)
-        self.channels = (
-            self.everything if enabled else tuple(c for c in self.everything if c.enabled)
-        )
-        self.digest = _digest(self.everything)
+        rest = iter(channels)
+        first = list(islice(rest, PACK_ABOVE + 1))
+        if len(first) > PACK_ABOVE:
+            self._pack(chain(first, rest))
+        else:
+            self._hold(first)
+
+    def _hold(self, channels: list[Channel]) -> None:
+        everything = tuple(sorted(channels, key=lambda channel: rank(channel.guide_number)))
+        by_number = {channel.guide_number: channel for channel in everything}
+        by_id = {channel.id: channel for channel in everything}
+        assert len(by_number) == len(by_id) == len(everything), "ids and numbers are unique"
+        self._by_number: Callable[[str], Channel | None] = by_number.get
+        self._by_id: Callable[[ChannelId], Channel | None] = by_id.get
+        enabled = all(channel.enabled for channel in everything)
+        self.everything = everything
+        self.channels = everything if enabled else tuple(c for c in everything if c.enabled)
+        self.digest = _Digest().of(everything)
+
+    def _pack(self, channels: Iterable[Channel]) -> None:
+        told = _Digest()
+        packed = PackedChannels(told.passing(channels))
+        self._by_number, self._by_id = packed.by_number, packed.by_id
+        self.everything = packed
+        self.channels = packed
+        if not packed.all_enabled:
+            self.channels = PackedChannels(one for one in packed if one.enabled)
+        # As a rule they come in guide order: then all of them have been told already.
+        self.digest = told.text() if packed.came_in_order else _Digest().of(packed)
 
     def by_number(self, guide_number: str, *, disabled: bool = False) -> Channel | None:
         """The channel with this guide number; with `disabled`, also one that players are not
         given."""
-        return _if_given(self._by_number.get(guide_number), disabled)
+        return _if_given(self._by_number(guide_number), disabled)
 
     def by_id(self, channel: ChannelId, *, disabled: bool = False) -> Channel | None:
         """The channel with this id; with `disabled`, also one that players are not given."""
-        return _if_given(self._by_id.get(channel), disabled)
+        return _if_given(self._by_id(channel), disabled)
+
+    def ids(self) -> Iterator[ChannelId]:
+        """Of everything, in guide order."""
+        if isinstance(self.everything, PackedChannels):
+            return self.everything.ids()
+        return (channel.id for channel in self.everything)
+
+    def has(self, channel: ChannelId) -> bool:
+        """Whether a channel, enabled or not, has this id."""
+        if isinstance(self.everything, PackedChannels):
+            return self.everything.has(channel)
+        return self._by_id(channel) is not None
 
     def __len__(self) -> int:
         return len(self.channels)
@@ -88,9 +105,29 @@ def _if_given(channel: Channel | None, disabled: bool) -> Channel | None:
     return channel if channel is not None and (channel.enabled or disabled) else None
 
 
-def _digest(channels: tuple[Channel, ...]) -> str:
-    state = blake2b(digest_size=8)
-    for channel in channels:
+class _Digest:
+    """Differs whenever anything of the channels, or their order, does."""
+
+    def __init__(self) -> None:
+        self._state = blake2b(digest_size=8)
+
+    def of(self, channels: Iterable[Channel]) -> str:
+        """Of these."""
+        for channel in channels:
+            self._add(channel)
+        return self.text()
+
+    def passing(self, channels: Iterable[Channel]) -> Iterator[Channel]:
+        """The same channels; when the last has passed, `text` is theirs."""
+        for channel in channels:
+            self._add(channel)
+            yield channel
+
+    def text(self) -> str:
+        """16 hex digits."""
+        return self._state.hexdigest()
+
+    def _add(self, channel: Channel) -> None:
         texts = [
             channel.id,
             channel.guide_number,
@@ -105,8 +142,7 @@ def _digest(channels: tuple[Channel, ...]) -> str:
             texts += (upstream.source, upstream.digest)
             for name, value in upstream.headers.items():
                 texts += (name, value)
-        state.update("\0".join(texts).encode("utf-8", "surrogatepass") + b"\n")
-    return state.hexdigest()
+        self._state.update("\0".join(texts).encode("utf-8", "surrogatepass") + b"\n")
 
 
 Lineup.EMPTY = Lineup(())

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from events.ids import LINEUP_STREAM, SourceId, source_stream
 from plexbridge.clock import Clock
 from plexbridge.lineup.apart import assign_apart
-from plexbridge.lineup.channels import Channel, Lineup
+from plexbridge.lineup.channels import Lineup
 from plexbridge.lineup.errors import LineupError, PlaylistUnreadable
 from plexbridge.lineup.jobs import AssignJob
 from plexbridge.lineup.refreshing import Reading, SourceReader
@@ -291,17 +291,17 @@ class LineupInForce:
             "channels": len(lineup.everything),
             "digest": lineup.digest,
             "odd_lines": sum(held.facts.odd_lines for held in self._held if held.facts),
-            "appeared": appeared[:NAMES_RECORDED],
-            "appeared_count": len(appeared),
-            "vanished": vanished[:NAMES_RECORDED],
-            "vanished_count": len(vanished),
+            "appeared": appeared.names,
+            "appeared_count": appeared.number,
+            "vanished": vanished.names,
+            "vanished_count": vanished.number,
         }
         await self._note(LINEUP_STREAM, "refreshed", facts)
         _log.info(
             "Lineup in force",
             channels=facts["channels"],
-            appeared=len(appeared),
-            vanished=len(vanished),
+            appeared=appeared.number,
+            vanished=vanished.number,
         )
 
     def _nothing(self) -> LineupError:
@@ -354,10 +354,24 @@ def _told(source: Source, reading: Reading) -> dict[str, object]:
     return told
 
 
-def _differences(before: Lineup, after: Lineup) -> tuple[list[str], list[str]]:
-    """Names that only the later one has, and those that only the earlier one had."""
+class _Missing(NamedTuple):
+    """Channels that a lineup does not have."""
 
-    def missing(channels: Iterable[Channel], lineup: Lineup) -> list[str]:
-        return [one.guide_name for one in channels if lineup.by_id(one.id, disabled=True) is None]
+    number: int
+    names: list[str]
+    """Of the first."""
 
-    return missing(after.everything, before), missing(before.everything, after)
+
+def _differences(before: Lineup, after: Lineup) -> tuple[_Missing, _Missing]:
+    """What only the later one has, and what only the earlier one had."""
+    return _missing(after, before), _missing(before, after)
+
+
+def _missing(lineup: Lineup, other: Lineup) -> _Missing:
+    number, names = 0, []
+    for place, channel in enumerate(lineup.ids()):
+        if not other.has(channel):
+            number += 1
+            if number <= NAMES_RECORDED:
+                names.append(lineup.everything[place].guide_name)
+    return _Missing(number, names)

@@ -131,7 +131,8 @@ def assign_all(job: AssignJob) -> Assigned:
         except OSError as error:
             place = str(Path(job.database).parent)
             raise StoreUnusable(place, error.strerror or "no access", _DISK) from error
-        channels = channels_of(listings, bytes.fromhex(job.key))
+        # What may be shown of a URL is not stored: it is made of it when it is loaded.
+        channels = channels_of(listings, bytes.fromhex(job.key), show=lambda _: "")
         return Assigned(LineupStore(Path(job.database)).replace(channels, job.mark))
 
 

@@ -9,8 +9,7 @@ import asyncio
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from itertools import groupby, islice
-from operator import itemgetter
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +20,7 @@ from sqlite_utils import Database
 from events.ids import ChannelId, SourceId
 from plexbridge.lineup.channels import Channel, Lineup
 from plexbridge.lineup.errors import StoreUnusable
+from plexbridge.lineup.redact import redact
 from plexbridge.log.driver import SqliteConnection, open_reader, open_writer
 from plexbridge.log.errors import CannotOpen, StorageFailed
 from plexbridge.relay.ports import Upstream
@@ -31,24 +31,15 @@ SCHEMA = 1
 _MODE = 0o600
 _REMEDY = "check the data directory, or move the file away: the playlists are read again"
 
-_INSERT_CHANNEL = """
-INSERT INTO channels (id, guide_number, guide_name, channel_group, tvg_id, logo)
-VALUES (?, ?, ?, ?, ?, ?)
-"""
-_INSERT_UPSTREAM = """
-INSERT INTO upstreams (channel, place, source, url, headers, redacted, digest)
-VALUES (?, ?, ?, ?, ?, ?, ?)
-"""
-_SELECT = """
-SELECT c.id, c.guide_number, c.guide_name, c.channel_group, c.tvg_id, c.logo,
-       u.source, u.url, u.headers, u.redacted, u.digest
-FROM channels c JOIN upstreams u ON u.channel = c.id
-WHERE c.rowid > ? AND c.rowid <= ?
-ORDER BY c.rowid, u.place
-"""
+_TABLE = "listed"
+_TEXTS = ("id", "guide_number", "guide_name", "channel_group", "tvg_id", "logo", "upstreams")
+"""`upstreams`: a JSON array of arrays: source, URL, headers by name, digest."""
+_INSERT = f"INSERT INTO {_TABLE} ({', '.join(_TEXTS)}) VALUES ({', '.join('?' * len(_TEXTS))})"
+_SELECT = f"SELECT {', '.join(_TEXTS)} FROM {_TABLE} WHERE place > ? ORDER BY place LIMIT ?"
+_BEFORE = ("channels", "upstreams")
+"""Tables of a form that no release had; they can be had again."""
 _PAGE_ROWS = 1_000
 """Channels read at once: all rows of a long lineup would be hundreds of megabytes."""
-_CHANNEL_COLUMNS = 6
 _NO_HEADERS: MappingProxyType[str, str] = MappingProxyType({})
 
 
@@ -102,15 +93,15 @@ class LineupStore:
         if not self._path.exists():
             return Lineup.EMPTY
         with self._faults_named(), closing(open_reader(self._path)) as connection:
-            if self._check_version(connection) == 0:  # made, and never saved to
-                return Lineup.EMPTY
-            return Lineup(_channels(connection))
+            stored = self._check_version(connection) and _has_listed(connection)
+            return Lineup(_channels(connection)) if stored else Lineup.EMPTY
 
     def _mark(self) -> str | None:
         if not self._path.exists():
             return None
         with self._faults_named(), closing(open_reader(self._path)) as connection:
-            return _stored_mark(connection) if self._check_version(connection) else None
+            stored = self._check_version(connection) and _has_listed(connection)
+            return _stored_mark(connection) if stored else None
 
     def _check_version(self, connection: SqliteConnection) -> int:
         version = int(connection.execute("PRAGMA user_version")[0][0])
@@ -136,16 +127,20 @@ class LineupStore:
             raise StoreUnusable(place, error.strerror or "no access", _REMEDY) from error
 
 
+def _has_listed(connection: SqliteConnection) -> bool:
+    """Whether a lineup was ever stored; else the file is new, or holds edits only."""
+    asked = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+    return bool(connection.execute(asked, (_TABLE,)))
+
+
 def _create_tables(connection: SqliteConnection) -> None:
     database = Database(connection.raw)
-    if database.table("lineup").exists():
+    if database.table(_TABLE).exists():
         return
-    texts = ("id", "guide_number", "guide_name", "channel_group", "tvg_id", "logo")
-    database.table("channels").create(dict.fromkeys(texts, str), pk="id", if_not_exists=True)
-    texts = ("channel", "source", "url", "headers", "redacted", "digest")
-    database.table("upstreams").create(
-        {**dict.fromkeys(texts, str), "place": int}, pk=("channel", "place"), if_not_exists=True
-    )
+    for name in _BEFORE:
+        connection.execute(f"DROP TABLE IF EXISTS {name}")
+    columns: dict[str, type] = {"place": int, **dict.fromkeys(_TEXTS, str)}
+    database.table(_TABLE).create(columns, pk="place", if_not_exists=True)
     database.table("lineup").create({"digest": str}, pk="digest", if_not_exists=True)
     connection.execute(f"PRAGMA user_version = {SCHEMA}")
 
@@ -153,13 +148,12 @@ def _create_tables(connection: SqliteConnection) -> None:
 def _replace(connection: SqliteConnection, channels: Iterable[Channel], mark: str) -> int:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for table in ("upstreams", "channels", "lineup"):
+        for table in (_TABLE, "lineup"):
             connection.execute(f"DELETE FROM {table}")
         count = 0
         rest = iter(channels)
         while page := list(islice(rest, _PAGE_ROWS)):
-            connection.executemany(_INSERT_CHANNEL, map(_channel_row, page))
-            connection.executemany(_INSERT_UPSTREAM, _upstream_rows(page))
+            connection.executemany(_INSERT, map(_row, page))
             count += len(page)
         connection.execute("INSERT INTO lineup (digest) VALUES (?)", (mark,))
         connection.execute("COMMIT")
@@ -174,17 +168,8 @@ def _stored_mark(connection: SqliteConnection) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def _channels(connection: SqliteConnection) -> Iterator[Channel]:
-    last: int = connection.execute("SELECT coalesce(max(rowid), 0) FROM channels")[0][0]
-    first: int = connection.execute("SELECT coalesce(min(rowid), 0) FROM channels")[0][0]
-    shared: dict[str, str] = {}
-    for start in range(first - 1, last, _PAGE_ROWS):
-        rows = connection.execute(_SELECT, (start, start + _PAGE_ROWS))
-        for _, own in groupby(rows, key=itemgetter(0)):
-            yield _channel(list(own), shared)
-
-
-def _channel_row(channel: Channel) -> tuple[str, ...]:
+def _row(channel: Channel) -> tuple[str, ...]:
+    upstreams = [(one.source, one.url, dict(one.headers), one.digest) for one in channel.upstreams]
     return (
         channel.id,
         channel.guide_number,
@@ -192,27 +177,23 @@ def _channel_row(channel: Channel) -> tuple[str, ...]:
         channel.group,
         channel.tvg_id,
         channel.logo,
+        orjson.dumps(upstreams).decode(),
     )
 
 
-def _upstream_rows(channels: Iterable[Channel]) -> Iterator[tuple[str | int, ...]]:
-    for channel in channels:
-        for place, upstream in enumerate(channel.upstreams):
-            headers = orjson.dumps(dict(upstream.headers)).decode()
-            yield (
-                channel.id,
-                place,
-                upstream.source,
-                upstream.url,
-                headers,
-                upstream.redacted,
-                upstream.digest,
-            )
+def _channels(connection: SqliteConnection) -> Iterator[Channel]:
+    """In the order in which they were stored: that of their guide numbers."""
+    shared: dict[str, str] = {}
+    place = 0
+    while rows := connection.execute(_SELECT, (place, _PAGE_ROWS)):
+        place += len(rows)
+        for row in rows:
+            yield _channel(row, shared)
 
 
-def _channel(rows: list[tuple[Any, ...]], shared: dict[str, str]) -> Channel:
+def _channel(row: tuple[Any, ...], shared: dict[str, str]) -> Channel:
     """`shared`: texts that many channels have, each once."""
-    key, number, name, group, tvg_id, logo = rows[0][:_CHANNEL_COLUMNS]
+    key, number, name, group, tvg_id, logo, upstreams = row
     return Channel(
         id=ChannelId(key),
         guide_number=number,
@@ -220,17 +201,14 @@ def _channel(rows: list[tuple[Any, ...]], shared: dict[str, str]) -> Channel:
         group=shared.setdefault(group, group),
         tvg_id=tvg_id,
         logo=logo,
-        upstreams=tuple(_upstream(shared, *row[_CHANNEL_COLUMNS:]) for row in rows),
-    )
-
-
-def _upstream(
-    shared: dict[str, str], source: str, url: str, headers: str, redacted: str, digest: str
-) -> Upstream:
-    return Upstream(
-        source=SourceId(shared.setdefault(source, source)),
-        url=url,
-        headers=_NO_HEADERS if headers == "{}" else orjson.loads(headers),
-        redacted=redacted,
-        digest=digest,
+        upstreams=tuple(
+            Upstream(
+                source=SourceId(shared.setdefault(source, source)),
+                url=url,
+                headers=MappingProxyType(headers) if headers else _NO_HEADERS,
+                redacted=redact(url),
+                digest=digest,
+            )
+            for source, url, headers, digest in orjson.loads(upstreams)
+        ),
     )

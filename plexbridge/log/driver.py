@@ -131,10 +131,12 @@ def open_writer(path: Path, durability: Durability = "full") -> SqliteConnection
     Raises:
         CannotOpen: the directory or file cannot be written, or the file is no SQLite database.
     """
+    # Before the first page is written; afterwards it has no effect but a write.
+    new = () if path.exists() and path.stat().st_size else ("auto_vacuum=INCREMENTAL",)
     connection = _open(path, "rwc")
     try:
         for pragma in (
-            "auto_vacuum=INCREMENTAL",  # before the first page is written; afterwards no effect
+            *new,
             "journal_mode=WAL",
             f"synchronous={_SYNCHRONOUS[durability]}",
             "foreign_keys=ON",

@@ -4,11 +4,14 @@ Source: SiliconDust's HTTP API and captures of real devices. `TunerCount` is an 
 Plex showed 49 tuners), flags are absent when 0, `GuideNumber` is text.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid5
 from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+import orjson
 
 from plexbridge.lineup.channels import Channel, Lineup
 from plexbridge.lineup.guide.document import xmltv_id
@@ -70,29 +73,36 @@ def stream_url(base_url: str, channel: Channel) -> str:
     return f"{base_url}/auto/v{channel.guide_number}"
 
 
-def lineup_json(lineup: Lineup, base_url: str, *, disabled: bool = False) -> list[dict[str, Any]]:
-    """`/lineup.json`; with `disabled`, the channels that are not received too, as `show=all` asks.
-    Codecs are left out: they are not known, and clients trust them."""
-    return [
-        {
+def lineup_rows(
+    lineup: Lineup, base_url: str, *, disabled: bool = False
+) -> Iterator[dict[str, Any]]:
+    """What `/lineup.json` says of each channel; with `disabled`, of those that are not received
+    too, as `show=all` asks. Codecs are left out: they are not known, and clients trust them."""
+    for channel in lineup.everything if disabled else lineup.channels:
+        yield {
             "GuideNumber": channel.guide_number,
             "GuideName": channel.guide_name,
             "HD": 1,
             **({"Favorite": 1} if channel.favourite else {}),
             "URL": stream_url(base_url, channel),
         }
-        for channel in (lineup.everything if disabled else lineup.channels)
-    ]
+
+
+def lineup_json(lineup: Lineup, base_url: str, *, disabled: bool = False) -> bytes:
+    """`/lineup.json`. Written row by row: a lineup may be a whole catalogue."""
+    body = bytearray(b"[")
+    for row in lineup_rows(lineup, base_url, disabled=disabled):
+        body += orjson.dumps(row) + b","
+    return bytes(body.removesuffix(b",") + b"]")
 
 
 def lineup_xml(lineup: Lineup, base_url: str, *, disabled: bool = False) -> bytes:
     """`/lineup.xml`."""
-    root = ElementTree.Element("Lineup")
-    for row in lineup_json(lineup, base_url, disabled=disabled):
-        programme = ElementTree.SubElement(root, "Program")
-        for name, value in row.items():
-            ElementTree.SubElement(programme, name).text = _xml_text(str(value))
-    return _document(root)
+    body = bytearray(b'<?xml version="1.0" encoding="UTF-8"?>\n<Lineup>')
+    for row in lineup_rows(lineup, base_url, disabled=disabled):
+        told = (f"<{name}>{escape(_xml_text(str(value)))}</{name}>" for name, value in row.items())
+        body += f"<Program>{''.join(told)}</Program>".encode("utf-8", "replace")
+    return bytes(body + b"</Lineup>")
 
 
 def logo_path(digest: str) -> str:
@@ -102,13 +112,13 @@ def logo_path(digest: str) -> str:
 
 def lineup_m3u(
     lineup: Lineup, base_url: str, logo_digest: Callable[[str], str] | None = None
-) -> str:
+) -> bytes:
     """`/lineup.m3u`, in the one dialect every parser reads: quoted attributes, no comma in a name.
     The path ends in `.ts`, without which Jellyfin does not share a stream among viewers.
 
     `logo_digest`: what a logo's URL is asked for by; without it, no logos are named.
     """
-    lines = ["#EXTM3U"]
+    body = bytearray(b"#EXTM3U\n")
     for channel in lineup.channels:
         name = channel.guide_name.replace('"', "'").replace(",", " ")
         number = channel.guide_number
@@ -116,13 +126,13 @@ def lineup_m3u(
         logo = ""
         if channel.logo and logo_digest is not None:
             logo = f'tvg-logo="{base_url}{logo_path(logo_digest(channel.logo))}" '
-        lines.append(
+        told = (
             f'#EXTINF:-1 channel-id="{number}" channel-number="{number}" '
             f'tvg-id="{xmltv_id(channel)}" tvg-chno="{number}" '
             f'tvg-name="{name}" {logo}group-title="{group}",{name}'
         )
-        lines.append(f"{base_url}/stream/{channel.id}.ts")
-    return "\n".join(lines) + "\n"
+        body += f"{told}\n{base_url}/stream/{channel.id}.ts\n".encode("utf-8", "replace")
+    return bytes(body)
 
 
 def status(tuners: Iterable[Mapping[str, Any]], rates: Mapping[int, int]) -> list[dict[str, Any]]:

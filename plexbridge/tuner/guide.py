@@ -14,8 +14,8 @@ import structlog
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from plexbridge.lineup.channels import Lineup
-from plexbridge.lineup.guide.document import document, etag
+from plexbridge.lineup.channels import Channel, Lineup
+from plexbridge.lineup.guide.document import document, etag, no_icon
 from plexbridge.lineup.guide.errors import GuideFault
 from plexbridge.lineup.guide.store import Guide
 from plexbridge.server.media import ABORT_EXTENSION
@@ -37,16 +37,27 @@ Pieces = Generator[bytes, None, None]
 class GuideRoute:
     """`GET|HEAD /xmltv.xml[?channels=all]`."""
 
-    def __init__(self, guide: Callable[[], Guide], lineup: Callable[[], Lineup]) -> None:
+    def __init__(
+        self,
+        guide: Callable[[], Guide],
+        lineup: Callable[[], Lineup],
+        base_url: Callable[[Scope], str] = lambda scope: "",
+        logo: Callable[[Channel], str] = no_icon,
+    ) -> None:
+        """`base_url`: where this player finds us. `logo`: the path of a channel's logo there, or
+        nothing."""
         self._guide = guide
         self._lineup = lineup
+        self._base_url = base_url
+        self._logo = logo
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         guide, lineup = self._guide(), self._lineup()
         everything = request.query_params.get("channels") == "all"
         compressed = _accepts_gzip(request.headers.get("accept-encoding", ""))
-        tag = etag(guide, lineup, everything=everything)
+        base = self._base_url(scope)
+        tag = etag(guide, lineup, everything=everything, base_url=base)
         if compressed:
             tag = f'{tag[:-1]}-gzip"'
         headers = _headers(tag, compressed=compressed)
@@ -55,10 +66,17 @@ class GuideRoute:
         elif scope["method"] == "HEAD":
             await _send_head(send, 200, headers)
         else:
-            pieces = document(guide, lineup, everything=everything)
+            pieces = document(guide, lineup, everything=everything, icon=self._icon_at(base))
             if compressed:
                 pieces = _gzipped(pieces)
             await _send_pieces(scope, receive, send, headers, pieces)
+
+    def _icon_at(self, base_url: str) -> Callable[[Channel], str]:
+        def icon(channel: Channel) -> str:
+            path = self._logo(channel)
+            return f"{base_url}{path}" if path else ""
+
+        return icon
 
 
 def _headers(tag: str, *, compressed: bool) -> Headers:

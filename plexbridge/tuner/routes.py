@@ -19,6 +19,7 @@ from plexbridge.tuner.device import Device
 from plexbridge.tuner.guide import GuideRoute
 from plexbridge.tuner.logos import logo_endpoint
 from plexbridge.tuner.marks import Mark, read_mark
+from plexbridge.tuner.prepared import Prepared
 from plexbridge.tuner.streaming import Streams, head_answer
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -57,6 +58,7 @@ class Tuner:
         self.guide = guide
         self.set_mark = set_mark
         self.logos = logos
+        self.prepared = Prepared()
         self._base_url = base_url
 
     def base_url(self, scope: Scope) -> str:
@@ -65,6 +67,12 @@ class Tuner:
         if self._base_url is not None:
             return self._base_url
         return documents.base_url_at(*scope["server"])
+
+    def logo_of(self, channel: Channel) -> str:
+        """The path of a channel's logo; nothing where it has none."""
+        if not channel.logo or self.logos is None:
+            return ""
+        return documents.logo_path(self.logos.digest(channel.logo))
 
     def find(self, asked: str) -> Channel | None:
         """A channel by its id, or else by its guide number."""
@@ -77,22 +85,23 @@ def player_routes(tuner: Tuner) -> list[BaseRoute]:
     return [
         Route("/discover.json", _json(tuner, lambda t, url: documents.discover(t.device, url))),
         Route("/lineup_status.json", _json(tuner, lambda t, url: documents.lineup_status())),
-        Route("/lineup.json", _lineup(tuner, JSON_TYPE, _lineup_json)),
+        Route("/lineup.json", _lineup(tuner, JSON_TYPE, documents.lineup_json)),
         Route(
             "/status.json",
             _json(tuner, lambda t, url: documents.status(t.tuner_rows(), t.tuner_rates())),
         ),
         Route("/lineup.xml", _lineup(tuner, "text/xml", documents.lineup_xml)),
-        Route(
-            "/lineup.m3u",
-            _text(tuner, "audio/x-mpegurl", _lineup_m3u),
-        ),
+        Route("/lineup.m3u", _lineup(tuner, "audio/x-mpegurl", _lineup_m3u(tuner))),
         Route(
             "/device.xml",
             _text(tuner, "application/xml", lambda t, url: documents.device_xml(t.device, url)),
         ),
         Route("/logos/{digest}", logo_endpoint(tuner.logos)),
-        Route("/xmltv.xml", GuideRoute(tuner.guide, tuner.lineup), methods=STREAM_METHODS),
+        Route(
+            "/xmltv.xml",
+            GuideRoute(tuner.guide, tuner.lineup, tuner.base_url, tuner.logo_of),
+            methods=STREAM_METHODS,
+        ),
         Route("/lineup.post", _lineup_post(tuner), methods=["GET", "POST"]),
         Route("/auto/{asked:path}", _by_number(tuner, "auto"), methods=STREAM_METHODS),
         Route("/tuner{tuner:int}/{asked:path}", _by_number(tuner, "tuner"), methods=STREAM_METHODS),
@@ -120,18 +129,18 @@ def _text(tuner: Tuner, media_type: str, document: Callable[[Tuner, str], str | 
 class LineupDocument(Protocol):
     """A lineup, written for players."""
 
-    def __call__(self, lineup: Lineup, base_url: str, *, disabled: bool) -> str | bytes:
+    def __call__(self, lineup: Lineup, base_url: str, *, disabled: bool) -> bytes:
         """`disabled`: with the channels that are not received."""
         ...
 
 
-def _lineup_json(lineup: Lineup, base_url: str, *, disabled: bool) -> bytes:
-    return orjson.dumps(documents.lineup_json(lineup, base_url, disabled=disabled))
-
-
-def _lineup_m3u(tuner: Tuner, base_url: str) -> str:
+def _lineup_m3u(tuner: Tuner) -> LineupDocument:
     digest = None if tuner.logos is None else tuner.logos.digest
-    return documents.lineup_m3u(tuner.lineup(), base_url, digest)
+
+    def write(lineup: Lineup, base_url: str, *, disabled: bool) -> bytes:
+        return documents.lineup_m3u(lineup, base_url, digest)
+
+    return write
 
 
 def _lineup(tuner: Tuner, media_type: str, document: LineupDocument) -> Endpoint:
@@ -139,7 +148,12 @@ def _lineup(tuner: Tuner, media_type: str, document: LineupDocument) -> Endpoint
 
     async def answer(request: Request) -> Response:
         every = request.query_params.get("show") == "all"
-        body = document(tuner.lineup(), tuner.base_url(request.scope), disabled=every)
+        lineup, base_url = tuner.lineup(), tuner.base_url(request.scope)
+        body = await tuner.prepared.get(
+            (media_type, base_url, every),
+            lineup,
+            lambda: document(lineup, base_url, disabled=every),
+        )
         return Response(body, media_type=media_type, headers=_OPEN_HEADERS)
 
     return answer

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from events.ids import SessionId
 from events.limits import REASON_CHARS
+from events.machine import NEW, STATES
 from events.reasons import INTENTIONAL
 from events.refusals import AlreadyEnded, UnknownSession
 from plexbridge.audit.event_json import event_json
@@ -32,6 +33,9 @@ EVENTS_MAX: Final = 1_000_000
 PAGE_EVENTS: Final = 500
 BODY_BYTES_MAX: Final = 16 * 1024
 """A reason is a word; whatever is longer is not one."""
+
+STATES_SHOWN: Final = tuple(state for state in STATES if state != NEW)
+"""What a session that is shown can be in."""
 
 _REASON: Final = re.compile(rf"[a-z0-9_]{{1,{REASON_CHARS}}}")
 _SESSION: Final = re.compile(r"[0-9A-Z]{26}")
@@ -57,9 +61,11 @@ class Api:
     async def sessions(self, request: Request) -> Response:
         """`GET /api/sessions` with its filters."""
         given = request.query_params
-        since = given.get("since")
+        state, since = given.get("state"), given.get("since")
+        if state is not None and state not in STATES_SHOWN:
+            raise ApiError(400, "unknown_state", f"a state is one of {', '.join(STATES_SHOWN)}")
         found = await self._bridge.projector.sessions(
-            state=given.get("state"),
+            state=state,
             channel=given.get("channel"),
             client=given.get("client"),
             since=None if since is None else milliseconds(since),

@@ -1,13 +1,14 @@
 """The application: one table of routes, each behind the door of its surface."""
 
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
 
 from plexbridge.bridge import Bridge
 from plexbridge.tuner.routes import player_routes
@@ -17,6 +18,7 @@ from plexbridge.web.access.entrance_pages import EntrancePages
 from plexbridge.web.access.forwarding import Forwarding
 from plexbridge.web.access.names import OwnNames
 from plexbridge.web.access.refusals import Telling
+from plexbridge.web.access.visit import HEADERS
 from plexbridge.web.answers import ApiError, json_answer
 from plexbridge.web.api import Api
 from plexbridge.web.channels_api import ChannelsApi
@@ -24,6 +26,7 @@ from plexbridge.web.channels_page import ChannelsPage
 from plexbridge.web.guard import Guard
 from plexbridge.web.health import Health
 from plexbridge.web.metrics import Metrics
+from plexbridge.web.openapi import OpenApi
 from plexbridge.web.pages import Pages
 from plexbridge.web.record_routes import record_routes
 from plexbridge.web.rendering import Templates
@@ -33,9 +36,16 @@ from plexbridge.web.table import RouteSpec, Surface
 
 GET = ("GET", "HEAD")
 
+_WORDS: Final = {404: "not_found", 405: "method_not_allowed"}
+_UNSEEN: Final = {
+    name.decode(): text.decode() for name, text in HEADERS if name != b"cache-control"
+}
+"""What shields answers that no door gave; they are JSON, which says by itself not to keep it."""
+
 
 def route_table(bridge: Bridge, entrance: Entrance) -> list[RouteSpec]:
     """Every route there is."""
+    table: list[RouteSpec] = []
     api, health, templates = Api(bridge), Health(bridge), Templates(bridge)
     pages, channels = Pages(bridge, templates), ChannelsApi(bridge)
     sources, gauges = SourcesApi(bridge), bridge.gauges.document
@@ -79,16 +89,18 @@ def route_table(bridge: Bridge, entrance: Entrance) -> list[RouteSpec]:
         ("/api/events", ("GET",), api.events),
         ("/api/live", ("GET",), LiveEvents(bridge.feed, gauges)),
         ("/api/log/head", GET, api.head),
+        ("/api/openapi.json", GET, OpenApi(table).document),
         ("/api/access/password", ("POST",), entrance.change_password),
         ("/api/access/link", ("POST",), entrance.new_link),
         ("/ws", ("WS",), sockets.serve),
     ]
-    return [
+    table += [
         *players,
         *(RouteSpec(path, methods, Surface.OPEN, answer) for path, methods, answer in opened),
         *(RouteSpec(path, ways, Surface.ENTRANCE, answer) for path, ways, answer in entered),
         *(RouteSpec(path, ways, Surface.MANAGEMENT, answer) for path, ways, answer in management),
     ]
+    return table
 
 
 def _spec(route: BaseRoute) -> RouteSpec:
@@ -116,7 +128,11 @@ def build_app(bridge: Bridge, credentials: Credentials) -> Starlette:
         assert isinstance(route, Route | WebSocketRoute), "the table holds nothing else"
         route.app = guard.guarded(spec, route.app)
         routes.append(route)
-    handlers: dict[Any, Any] = {ApiError: _api_error, HTTPException: _http_error}
+    handlers: dict[Any, Any] = {
+        ApiError: _api_error,
+        HTTPException: _http_error,
+        Exception: _our_fault,
+    }
     before = Middleware(
         Forwarding, trusted_proxies=settings.trusted_proxies, base_path=settings.base_path
     )
@@ -131,7 +147,26 @@ async def _api_error(request: Request, error: Exception) -> Response:
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
+    """What no route answers, or not by that method."""
     assert isinstance(error, HTTPException), "registered for these"
-    document = {"error": "not_found" if error.status_code == 404 else "refused"}
-    headers = dict(error.headers or {})
-    return json_answer({**document, "detail": error.detail}, error.status_code, **headers)
+    word = _WORDS.get(error.status_code, "refused")
+    headers = {**_UNSEEN, **(error.headers or {})}
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request)  # the router names those of one route alone
+    document = {"error": word, "detail": error.detail}
+    return json_answer(document, error.status_code, **headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of every route with this path (RFC 9110, 15.5.6)."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods))
+
+
+async def _our_fault(request: Request, error: Exception) -> Response:
+    """An endpoint raised. The server logs it; nothing of it is told."""
+    detail = "this is a fault of the bridge; its log has more"
+    return json_answer({"error": "internal", "detail": detail}, 500, **_UNSEEN)

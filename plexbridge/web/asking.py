@@ -28,7 +28,8 @@ def moment(text: str) -> dict[str, int]:
 
 
 def milliseconds(text: str) -> int:
-    """A time in Unix milliseconds, given as such or in ISO 8601 with an offset."""
+    """A time in Unix milliseconds, given as such or in ISO 8601 with an offset. Those outside of
+    what a log can hold mean its ends."""
     if _DIGITS.fullmatch(text) and int(text) <= TIME_MS_MAX:
         return int(text)
     try:
@@ -39,7 +40,7 @@ def milliseconds(text: str) -> int:
         ) from error
     if when.tzinfo is None:
         raise ApiError(400, "unknown_time", "the time has no offset: add Z or +hh:mm")
-    return round(when.timestamp() * 1_000)
+    return min(max(0, round(when.timestamp() * 1_000)), TIME_MS_MAX)
 
 
 def typed_time(text: str, now: int) -> int:

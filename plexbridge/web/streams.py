@@ -45,6 +45,9 @@ class LiveEvents:
             (b"x-accel-buffering", b"no"),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if scope["method"] == "HEAD":  # else nobody could ask anything more on its connection
+            await send({"type": "http.response.body", "body": b""})
+            return
         gone = asyncio.ensure_future(_until_gone(receive))
         try:
             await self._tell(after, send, gone)

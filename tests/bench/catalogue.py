@@ -13,6 +13,7 @@ from tests.bench import (
     lag,
     log_append,
     memory,
+    playlists,
     relay,
 )
 from tests.bench.figures import Figure
@@ -38,6 +39,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "failover": Benchmark(failover.measure, 60),
     "lag": Benchmark(lag.measure, 60),
     "memory": Benchmark(memory.measure, 90),
+    "playlists": Benchmark(playlists.measure, 240),
     "relay": Benchmark(relay.measure, 300),
 }
 """In the order of running: what is short first."""

@@ -27,10 +27,10 @@ def measure(quick: bool) -> list[Figure]:
         load.bridge(count) as bridge,
     ):
         port = port_of(bridge)
-        idle = _answers_ms(port, seconds)
+        idle = answers_ms(port, seconds)
         with load.players(port, count, count, warm_up_s=4, seconds=seconds + 1) as players:
             loaded: list[float] = []
-            edges = iter((lambda: loaded.extend(_answers_ms(port, seconds)), lambda: None))
+            edges = iter((lambda: loaded.extend(answers_ms(port, seconds)), lambda: None))
             counted = players.counted(lambda: next(edges)())
     assert not counted.lost, f"{counted.lost} players were lost"
     return [
@@ -43,8 +43,8 @@ def measure(quick: bool) -> list[Figure]:
     ]
 
 
-def _answers_ms(port: int, seconds: float) -> list[float]:
-    """Asked over and over on one connection."""
+def answers_ms(port: int, seconds: float) -> list[float]:
+    """How long each answer of `/livez` took, asked over and over on one connection."""
     took_ms: list[float] = []
     over = time.monotonic() + seconds
     with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=10)) as connection:

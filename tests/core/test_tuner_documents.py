@@ -2,6 +2,7 @@
 
 from xml.etree import ElementTree
 
+import orjson
 import pytest
 
 from events.ids import ChannelId, SourceId
@@ -57,7 +58,7 @@ def test_the_lineup_is_never_scanning() -> None:
 
 def test_lineup_rows_have_text_numbers_and_no_zero_flags() -> None:
     """`5.10` is not `5.1`; a flag that is 0 is absent; the provider's address never shows."""
-    rows = lineup_json(Lineup([channel("5.1"), channel("5.10"), channel("7")]), BASE)
+    rows = orjson.loads(lineup_json(Lineup([channel("5.1"), channel("5.10"), channel("7")]), BASE))
     assert [row["GuideNumber"] for row in rows] == ["5.1", "5.10", "7"]
     for row in rows:
         assert 0 not in row.values()
@@ -91,7 +92,7 @@ def test_device_xml_parses_with_a_hostile_friendly_name() -> None:
 def test_the_m3u_survives_quotes_and_commas() -> None:
     """One entry stays two lines whose attributes close; the name is what follows the comma."""
     bad = channel("1", 'A "B", C', group='G"x" y="1', tvg_id='t"t')
-    lines = lineup_m3u(Lineup([bad, channel("2", "Two")]), BASE).splitlines()
+    lines = lineup_m3u(Lineup([bad, channel("2", "Two")]), BASE).decode().splitlines()
     assert lines[0] == "#EXTM3U"
     assert len(lines) == 5
     attributes, name = lines[1].rsplit(",", 1)

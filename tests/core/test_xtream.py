@@ -70,8 +70,22 @@ def test_a_login_is_quoted_in_every_url_made_of_it() -> None:
 
 @pytest.mark.parametrize(
     ("said", "connections"),
-    [("2", 2), (2, 2), (2.0, 2), ("0", 0), (None, 0), ("", 0), ([], 0), (True, 0)]
-    + [("99999", 0), (-1, 0), ("1e3", 0), ("9" * 400, 0), (10**30, 0), ({"a": 1}, 0)],
+    [
+        ("2", 2),
+        (2, 2),
+        (2.0, 2),
+        ("0", 0),
+        (None, 0),
+        ("", 0),
+        ([], 0),
+        (True, 0),
+        ("99999", 0),
+        (-1, 0),
+        ("1e3", 0),
+        ("9" * 400, 0),
+        (10**30, 0),
+        ({"a": 1}, 0),
+    ],
 )
 def test_connections_are_read_however_they_are_written(said: Any, connections: int) -> None:
     """Texts, numbers, nulls; what means "no limit" is none."""
@@ -107,8 +121,18 @@ def test_an_account_that_may_not_watch_says_so(user_info: dict[str, Any], says: 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b"[]", b"null", b'{"user_info":[]}', b'{"user_info":{}}', b"[" * 100_000]
-    + [b'{"user_info":"x"}', b"\xff\xfe", b'{"user_info":{"auth":1'],
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"null",
+        b'{"user_info":[]}',
+        b'{"user_info":{}}',
+        b"[" * 100000,
+        b'{"user_info":"x"}',
+        b"\xff\xfe",
+        b'{"user_info":{"auth":1',
+    ],
 )
 def test_what_is_no_panel_is_told_as_that(body: bytes) -> None:
     """A web page, an empty list for an object, noise, a cut one, a tower of brackets."""
@@ -120,7 +144,13 @@ def test_streams_become_entries() -> None:
     """Name, number, group, guide id, logo and URL; radio is told; films are left out."""
     entries, found = taken(
         {"num": "5", "name": " A  b ", "stream_id": "9", "category_id": 1, "stream_type": "live"},
-        {"num": 6, "name": "R", "stream_id": 8, "category_ids": [1], "stream_type": "radio_streams"},
+        {
+            "num": 6,
+            "name": "R",
+            "stream_id": 8,
+            "category_ids": [1],
+            "stream_type": "radio_streams",
+        },
         {"name": "Film", "stream_id": 7, "stream_type": "movie"},
         {"name": None, "stream_id": 6, "stream_icon": "https://l/6.png", "epg_channel_id": None},
     )
@@ -134,7 +164,9 @@ def test_streams_become_entries() -> None:
     assert (found.entries, found.odd_lines, found.guide_urls) == (3, 0, [LOGIN.guide])
 
 
-@pytest.mark.parametrize("icon", ["file:///etc/passwd", "../x.png", "//h/x", 7, None, "http://h/\rx"])
+@pytest.mark.parametrize(
+    "icon", ["file:///etc/passwd", "../x.png", "//h/x", 7, None, "http://h/\rx"]
+)
 def test_a_logo_that_is_no_web_address_is_none(icon: Any) -> None:
     """Files, paths, line ends."""
     entries, _ = taken({"name": "A", "stream_id": 1, "stream_icon": icon})
@@ -177,7 +209,7 @@ def test_categories_are_names_by_id() -> None:
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_json_is_read_item_by_item(size: int) -> None:
     """Wherever the pieces are cut: in an escape, in a character, between items."""
-    wanted = [{"a": "é\u20ac\\\"]}"}, {"b": [1, {"c": "x"}]}, 12, "t", None]
+    wanted = [{"a": 'é\u20ac\\"]}'}, {"b": [1, {"c": "x"}]}, 12, "t", None]
     for body in (json.dumps(wanted), json.dumps(wanted, ensure_ascii=False, indent=2)):
         assert list(items(pieces(b"\xef\xbb\xbf" + body.encode(), size))) == wanted
     by_key = json.dumps({str(at): value for at, value in enumerate(wanted)}).encode()
@@ -229,11 +261,17 @@ def test_a_file_is_known_as_one() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["xtream+http://h", "xtream+http://u@h", "http://h/|max-connections=x"]
-    + ["http://h/|max-connections=1001", "http://h/|refresh-hours=-1", "http://h/|refresh-hours="],
+    [
+        "xtream+http://h",
+        "xtream+http://u@h",
+        "http://h/|max-connections=x",
+        "http://h/|max-connections=1001",
+        "http://h/|refresh-hours=-1",
+        "http://h/|refresh-hours=",
+    ],
 )
 def test_what_is_no_source_is_refused_without_being_quoted(text: str) -> None:
     """The line is shown to whoever started the bridge, and may end in a bug report."""
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=r"whole number|are missing") as caught:
         source_of(text, b"k")
     assert text not in str(caught.value)

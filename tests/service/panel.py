@@ -46,7 +46,7 @@ class Panel:
         return self.url(path)
 
     def gives_account(self, channels: Iterable[Any], **user_info: Any) -> None:
-        """An Xtream account with these streams; the facts of a plain account, but for those named."""
+        """An Xtream account with these streams, and plain but for the facts named."""
         info = {"auth": 1, "status": "Active", "max_connections": "1", "exp_date": None}
         self.gives_json("", {"user_info": {**info, **user_info}, "server_info": {}})
         categories = [{"category_id": "1", "category_name": "News", "parent_id": 0}]
@@ -75,7 +75,9 @@ class Panel:
             if tag and f"If-None-Match: {tag}" in head:
                 writer.write(b"HTTP/1.1 304 Same\r\n\r\n")
             else:
-                writer.write(self.answers.get(path, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"))
+                writer.write(
+                    self.answers.get(path, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+                )
             await writer.drain()
         writer.close()
 
@@ -109,5 +111,7 @@ def stream(number: int, name: str, **more: Any) -> dict[str, Any]:
 
 def playlist(*names: str, login: str = "u/p") -> bytes:
     """A list with a channel for each name."""
-    rows = [f'#EXTINF:-1 tvg-id="{name}.x",{name}\nhttp://h/live/{login}/{name}\n' for name in names]
+    rows = [
+        f'#EXTINF:-1 tvg-id="{name}.x",{name}\nhttp://h/live/{login}/{name}\n' for name in names
+    ]
     return ("#EXTM3U\n" + "".join(rows)).encode()

@@ -24,7 +24,13 @@ from tests.service.access_rig import (
 
 KEY = "a-key-of-the-right-length"
 VIEWER = "pbk_of-a-viewer"
-PLACEHOLDERS = {"{id}": "0" * 26, "{name}": "now.js", "{asked:path}": "v1", "{tuner:int}": "0"}
+PLACEHOLDERS = {
+    "{id}": "0" * 26,
+    "{name}": "now.js",
+    "{asked:path}": "v1",
+    "{tuner:int}": "0",
+    "{digest}": "0" * 16,
+}
 REFUSED = (401, 403, 4401, 4403)
 
 EXPECTED = {
@@ -34,6 +40,7 @@ EXPECTED = {
         *("/discover.json", "/lineup_status.json", "/lineup.json", "/lineup.xml", "/lineup.m3u"),
         *("/status.json", "/device.xml", "/lineup.post", "/auto/{asked:path}", "/xmltv.xml"),
         *("/tuner{tuner:int}/{asked:path}", "/streams/preview/{id}", "/stream/{id}"),
+        "/logos/{digest}",
     },
 }
 """Whatever is not named here is on the management surface."""

@@ -12,7 +12,7 @@ from server_edge import Edge, read_to_end, running
 
 from events.ids import ChannelId, SourceId
 from plexbridge.lineup.channels import Channel, Lineup
-from plexbridge.lineup.guide.document import document, now_next
+from plexbridge.lineup.guide.document import document, etag, now_next
 from plexbridge.lineup.guide.job import Job, Wanted
 from plexbridge.lineup.guide.process import build_apart
 from plexbridge.lineup.guide.store import About, Guide, GuideDirectory, as_facts
@@ -118,6 +118,22 @@ def test_the_document_has_what_players_match_by(guide: Guide) -> None:
         ("20260301130000 +0000", "20260301150000 +0000", "Overlong"),
         ("20260301150000 +0000", "20260301160000 +0000", "Last"),
     ]
+
+
+def test_logos_are_named_at_the_address_the_player_asked(guide: Guide) -> None:
+    """Behind the names, as the document type has it; and the tag differs with the address."""
+    icon = "http://10.0.0.2:3000/logos/0123&4567"
+    pieces = document(
+        guide, LINEUP, everything=False, icon=lambda c: icon if c.guide_number == "5" else ""
+    )
+    root = checked(b"".join(pieces))
+    found = {one.get("id"): one.find("icon") for one in root.iterfind("channel")}
+    assert found["4.1.plexbridge"] is None
+    with_logo = found["5.plexbridge"]
+    assert with_logo is not None
+    assert with_logo.get("src") == icon
+    tags = {etag(guide, LINEUP, everything=False, base_url=base) for base in ("", "http://a")}
+    assert len(tags) == 2
 
 
 def test_before_a_guide_was_read_the_whole_lineup_is_there(guide: Guide) -> None:

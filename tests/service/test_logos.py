@@ -276,7 +276,7 @@ def test_the_playlist_names_our_logos_only() -> None:
     """Under our address, by digest; a channel without one names none."""
     url = "http://iptv.example.com/secret/logo.png"
     lineup = Lineup([channel(1, url), channel(2, "")])
-    text = lineup_m3u(lineup, "http://b:1", lambda logo: logo_digest(logo, KEY))
+    text = lineup_m3u(lineup, "http://b:1", lambda logo: logo_digest(logo, KEY)).decode()
     assert f'tvg-logo="http://b:1/logos/{logo_digest(url, KEY)}"' in text
     assert text.count("tvg-logo") == 1
     assert "secret" not in text

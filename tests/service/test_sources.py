@@ -1,35 +1,20 @@
-"""Sources in force: read, kept through trouble, asked conditionally, found again at a start.
-
-Real files, a real provider on loopback, the real database.
-"""
+"""Sources in force: read, kept through trouble, asked conditionally, found again at a start."""
 
 import asyncio
 import gzip
 import stat
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from ipaddress import ip_network
+from collections.abc import AsyncIterator
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import pytest
 
 from events.ids import SourceId
-from plexbridge.clock import ManualClock
-from plexbridge.lineup import apart, in_force
-from plexbridge.lineup.channels import Lineup
-from plexbridge.lineup.errors import AccountRefused, LineupError, PlaylistUnreadable
-from plexbridge.lineup.fetch import PlaylistFetcher
-from plexbridge.lineup.in_force import LineupInForce, SourceStatus, UnknownSource
-from plexbridge.lineup.refreshing import ACCOUNT_BYTES_MAX, SourceReader
-from plexbridge.lineup.source import source_of
-from plexbridge.lineup.source_files import SourceFiles
-from plexbridge.outbound import Outbound, OutboundPolicy
-from tests.service.panel import QUERY, SECRET, USER, Panel, panel, playlist, stream
+from plexbridge.lineup import in_force
+from plexbridge.lineup.errors import PlaylistUnreadable
+from plexbridge.lineup.in_force import UnknownSource
+from tests.service.panel import QUERY, SECRET, Panel, panel, playlist
+from tests.service.sources_rig import failed_start, rig, until
 
-DEADLINE_S = 30.0
-KEY = b"k" * 32
 LIST = f"/get.php?{QUERY}&type=m3u_plus"
 
 
@@ -37,86 +22,6 @@ LIST = f"/get.php?{QUERY}&type=m3u_plus"
 async def provider() -> AsyncIterator[Panel]:
     async with panel() as made:
         yield made
-
-
-class Rig:
-    """One bridge's sources, on a clock that moves when told to."""
-
-    def __init__(self, folder: Path, locations: tuple[str, ...], clock: ManualClock) -> None:
-        self.folder = folder
-        self.clock = clock
-        self.served: list[Lineup] = []
-        self.notes: list[tuple[str, str, dict[str, Any]]] = []
-        self._outbound = Outbound(OutboundPolicy((ip_network("127.0.0.0/8"),)))
-        sources = [source_of(location, KEY) for location in locations]
-        files = SourceFiles(folder / "sources")
-        self.ids = [source.id for source in sources]
-        self.sources = LineupInForce(
-            sources,
-            reader=SourceReader(
-                lists=PlaylistFetcher(self._outbound),
-                accounts=PlaylistFetcher(self._outbound, bytes_max=ACCOUNT_BYTES_MAX),
-                files=files,
-                now_s=lambda: clock.now() // 1_000_000,
-            ),
-            files=files,
-            database=folder / "lineup.db",
-            key=KEY,
-            every_hours=12,
-            clock=clock,
-            random=Random(7),
-            note=self._note,
-            serve=self._serve,
-        )
-
-    async def _note(self, stream: str, kind: str, facts: Mapping[str, object]) -> None:
-        self.notes.append((stream, kind, dict(facts)))
-
-    async def _serve(self, lineup: Lineup) -> None:
-        self.served.append(lineup)
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator["Rig"]:
-        task: asyncio.Task[None] | None = None
-        try:
-            await self.sources.load()
-            task = asyncio.create_task(self.sources.run())
-            yield self
-            assert not task.done()
-        finally:
-            if task is not None:
-                task.cancel()
-                await asyncio.wait((task,))
-            await self._outbound.close()
-
-    def names(self) -> list[str]:
-        return sorted(channel.guide_name for channel in self.sources.lineup.channels)
-
-    def status(self, at: int = 0) -> SourceStatus:
-        return self.sources.status()[at]
-
-    def told(self, kind: str, stream: str = "source-") -> list[dict[str, Any]]:
-        return [facts for to, what, facts in self.notes if what == kind and to.startswith(stream)]
-
-    def everything_said(self) -> str:
-        return repr(self.notes) + repr(self.sources.status())
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110 (the other side is a thread or a socket)
-            await asyncio.sleep(0.01)
-
-
-def rig(folder: Path, *locations: str, clock: ManualClock | None = None) -> Rig:
-    return Rig(folder, locations, clock or ManualClock())
-
-
-async def failed_start(made: Rig) -> LineupError:
-    with pytest.raises(LineupError) as caught:
-        async with made.running():
-            pass
-    return caught.value
 
 
 async def test_a_playlist_is_read_at_the_start_and_again_when_it_is_due(
@@ -335,136 +240,6 @@ async def test_headers_of_a_source_are_for_its_list_and_its_channels(
             "a": {"User-Agent": "VLC/3", "X-A": "1"},
             "b": {"User-Agent": "own", "X-A": "1"},
         }
-
-
-# Accounts
-
-
-async def test_an_account_lists_its_channels_and_its_limits(
-    tmp_path: Path, provider: Panel
-) -> None:
-    """Channels with groups and URLs of their own, connections, expiry, the guide; no login shown."""
-    provider.gives_account(
-        [stream(1, "a"), stream(2, "b", stream_id="102")], max_connections="3", exp_date="1800000000"
-    )
-    async with rig(tmp_path, provider.account).running() as made:
-        lineup = made.sources.lineup
-        assert [(c.guide_number, c.guide_name, c.group) for c in lineup.channels] == [
-            ("1", "a", "News"),
-            ("2", "b", "News"),
-        ]
-        (upstream,) = lineup.channels[0].upstreams
-        assert upstream.url == provider.url(f"/live/{USER}/{SECRET}/101.ts")
-        assert SECRET not in upstream.redacted
-        assert made.sources.allowed(made.ids[0]) == 3
-        assert made.sources.guide_urls == (provider.url(f"/xmltv.php?{QUERY}"),)
-        (told,) = made.told("refreshed")
-        assert told["account"] == {
-            "status": "Active",
-            "max_connections": 3,
-            "expires_at": 1_800_000_000,
-        }
-        assert SECRET not in made.everything_said()
-    assert provider.asked() == [
-        "/player_api.php",
-        "/player_api.php:get_live_categories",
-        "/player_api.php:get_live_streams",
-    ]
-
-
-async def test_the_lower_of_two_limits_counts(tmp_path: Path, provider: Panel) -> None:
-    """A person may leave a connection to the telephone, and cannot have more than there are."""
-    provider.gives_account([stream(1, "a")], max_connections=3)
-    for said, allowed in ((2, 2), (5, 3)):
-        location = f"{provider.account}|max-connections={said}"
-        async with rig(tmp_path, location).running() as made:
-            assert made.sources.allowed(made.ids[0]) == allowed
-    assert made.sources.allowed(SourceId("other")) == 0
-
-
-async def test_an_account_that_ended_says_so_and_keeps_its_channels(
-    tmp_path: Path, provider: Panel
-) -> None:
-    """They are refused by the provider one by one, which each player is told."""
-    provider.gives_account([stream(1, "a")])
-    async with rig(tmp_path, provider.account).running() as made:
-        provider.gives_account([], status="Expired")
-        status = await made.sources.refresh(made.ids[0])
-        assert "the account is expired" in (status.problem or "")
-        assert made.told("refresh_failed")[0]["kind"] == AccountRefused.__name__
-        assert made.names() == ["a"]
-
-
-async def test_a_login_that_is_refused_stops_a_first_start(
-    tmp_path: Path, provider: Panel
-) -> None:
-    """In one line, without the login."""
-    provider.gives_json("", {"user_info": {"auth": 0}})
-    error = await failed_start(rig(tmp_path, provider.account))
-    assert "the login is refused" in str(error)
-    assert SECRET not in str(error)
-
-
-async def test_a_panels_playlist_has_the_accounts_limits(tmp_path: Path, provider: Panel) -> None:
-    """`get.php` names the account; where the panel does not tell, the list is read all the same."""
-    url = provider.gives(LIST, playlist("a"))
-    async with rig(tmp_path, url).running() as made:
-        assert made.sources.allowed(made.ids[0]) == 0
-        assert made.sources.problem is None
-        provider.gives_account([], max_connections="2")
-        await made.sources.refresh(made.ids[0])
-        assert made.sources.allowed(made.ids[0]) == 2
-        provider.gives(LIST, b"")
-        provider.gives_account([], status="Banned")
-        status = await made.sources.refresh(made.ids[0])
-        assert "the account is banned" in (status.problem or "")
-
-
-async def test_an_account_that_answers_without_end_is_given_up(
-    tmp_path: Path, provider: Panel
-) -> None:
-    """By size."""
-    provider.gives(f"/player_api.php?{QUERY}", b" " * (ACCOUNT_BYTES_MAX + 1))
-    error = await failed_start(rig(tmp_path, provider.account))
-    assert "more than 1 MiB" in str(error)
-
-
-# Large lists
-
-
-async def test_a_large_list_is_read_in_a_process_of_its_own(
-    tmp_path: Path, provider: Panel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With the same lineup, and the same words where it is none."""
-    url = provider.gives(LIST, playlist("a", "b", "b"))
-    provider.gives_account([stream(1, "a"), stream(2, "b")])
-    here = []
-    async with rig(tmp_path / "1", url, provider.account).running() as made:
-        here = [made.sources.lineup.channels, made.status().facts, made.status(1).facts]
-    monkeypatch.setattr(apart, "SMALL_BYTES", 0)
-    monkeypatch.setattr(apart, "SMALL_ENTRIES", 0)
-    async with rig(tmp_path / "2", url, provider.account).running() as made:
-        assert [made.sources.lineup.channels, made.status().facts, made.status(1).facts] == here
-        provider.gives(LIST, b"<html>")
-        status = await made.sources.refresh(made.ids[0])
-        assert "is a web page" in (status.problem or "")
-
-
-async def test_a_process_that_cannot_work_changes_nothing(
-    tmp_path: Path, provider: Panel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It fails, or takes too long: one line, and the old lineup."""
-    url = provider.gives("/list.m3u", playlist("a"))
-    async with rig(tmp_path, url).running() as made:
-        provider.gives("/list.m3u", playlist("b"))
-        monkeypatch.setattr(apart, "SMALL_BYTES", 0)
-        monkeypatch.setattr(apart, "WORKER", "plexbridge.no_such_worker")
-        status = await made.sources.refresh(made.ids[0])
-        assert "failed and said" in (status.problem or "")
-        monkeypatch.setattr(apart, "SECONDS_MAX", 0.0)
-        status = await made.sources.refresh(made.ids[0])
-        assert "was not read within 0 s" in (status.problem or "")
-        assert made.names() == ["a"]
 
 
 async def test_a_source_nobody_has_cannot_be_read(tmp_path: Path) -> None:

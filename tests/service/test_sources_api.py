@@ -1,4 +1,4 @@
-"""`/api/sources` of a running bridge with an Xtream account, and what players notice of a refresh."""
+"""`/api/sources` of a bridge with an Xtream account, and what players notice of a refresh."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -343,7 +343,7 @@ async def test_unknown_paths_and_methods_are_json(start: Start) -> None:
         assert (status, document["error"]) == (404, "not_found"), path
     for path, method in (("/api/dashboard", "PUT"), ("/", "POST"), ("/api/live", "DELETE")):
         status, document = await bridge.ask(path, method)
-        assert (status, document["error"]) == (405, "refused"), path
+        assert (status, document["error"]) == (405, "method_not_allowed"), path
 
 
 async def test_the_head_of_the_log_is_an_anchor(start: Start) -> None:

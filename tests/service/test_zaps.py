@@ -70,7 +70,7 @@ async def test_a_storm_of_zaps_never_opens_one_connection_too_many(
     provider: AccountOfOne, tmp_path: Path
 ) -> None:
     """Some hundred zaps by eight viewers over one connection."""
-    await storm(provider, tmp_path, 160, PLEXBRIDGE_LINGER="300")
+    await storm(provider, tmp_path, 200, PLEXBRIDGE_LINGER="300")
 
 
 async def test_a_provider_that_counts_late_sees_one_connection_with_a_settling_pause(
@@ -97,7 +97,7 @@ async def test_what_one_viewer_can_do_to_one_connection(
     for act in (opens_twice, probes_and_plays, returns_during_teardown, returns_at_the_edge):
         await act(bridge.base, provider)
         assert provider.peak_established == 1, act.__name__
-        await asyncio.sleep(0.6)  # longer than the relay lingers: each begins without one
+        await asyncio.sleep(0.4)  # longer than the relay lingers: each begins without one
     await nothing_is_left(bridge, provider)
 
 
@@ -126,7 +126,7 @@ async def probes_and_plays(base: str, provider: AccountOfOne) -> None:
 async def returns_during_teardown(base: str, provider: AccountOfOne) -> None:
     """The next channel and back, in the very moment in which the last one is let go of."""
     answers = Answers()
-    for number in range(20):
+    for number in range(12):
         request = await Request.of(base, 1 + number % 2, "viewer-1")
         assert await request.answered(answers) == 200
         request.leaves(reset=number % 3 == 0)
@@ -136,7 +136,7 @@ async def returns_during_teardown(base: str, provider: AccountOfOne) -> None:
 async def returns_at_the_edge(base: str, provider: AccountOfOne) -> None:
     """Just before, at, and just after its relay is let go of: always served."""
     answers = Answers()
-    for late_ms in (280, 295, 300, 305, 320, 400, 550):
+    for late_ms in (290, 300, 305, 320):
         request = await Request.of(base, 1, "viewer-1")
         assert await request.answered(answers) == 200
         request.leaves()

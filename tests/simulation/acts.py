@@ -179,8 +179,9 @@ class Acts:
     def is_over(self, session: str, channel: str) -> None:
         """An upstream has ended, its socket is gone, or nobody came back."""
         lease = self._lease(channel)
+        over: Any = completed(channel, second=self.now)
         tells: tuple[Command, ...] = (
-            replace(completed(channel, second=self.now), lease=lease),  # type: ignore[type-var]
+            replace(over, lease=lease),
             socket_gone(channel, second=self.now, lease=lease),
             linger_over(channel, second=self.now + 9, lease=lease),
         )

@@ -79,7 +79,7 @@ class House:
         self.door = Door(
             self.log,
             World(policy=self.policy),
-            clock=self.clock,  # type: ignore[arg-type]
+            clock=self.clock,
             stamper=Stamper(Ids(self.clock, random.getrandbits), node="local"),
             apply=self._apply,
             observe=self._observe,

@@ -226,8 +226,7 @@ MUTATIONS: Final = (
         "plexbridge/control/closings.py",
         "        await self.over()\n",
         "",
-        "tests/simulation/test_simulation.py"
-        "::test_a_provider_never_counts_one_connection_too_many",
+        "tests/simulation/test_simulation.py::test_a_provider_never_counts_one_connection_too_many",
     ),
     Mutation(
         "a-crash-leaves-nothing-open",

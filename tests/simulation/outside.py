@@ -246,8 +246,8 @@ class Media:
         if not self._open:
             return
         self._written += len(chunk)
-        if self.reading or self._written <= SOCKET_BYTES:
-            self._accepted = self._written
+        taken = self._written if self.reading else min(self._written, SOCKET_BYTES)
+        self._accepted = max(self._accepted, taken)
 
     def accepted(self) -> int:
         return self._accepted

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from itertools import count
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from events.ids import UnixMicros
 from plexbridge.clock import MANUAL_START
@@ -51,8 +51,8 @@ class _Handle:
         return self.dead
 
 
-class VirtualLoop(asyncio.AbstractEventLoop):
-    """As much of an event loop as the bridge uses without sockets and threads."""
+class VirtualLoop:
+    """As much of an event loop as asyncio asks for where nobody uses sockets or threads."""
 
     def __init__(self, random: Random, *, now: float = 0.0) -> None:
         """`now`: virtual seconds at which it begins."""
@@ -103,13 +103,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return self.arrives(callback, *args)
 
     def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)
+        return asyncio.Future(loop=cast(Any, self))
 
     def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> Any:
         if self._crashed:
             coro.close()
             return self.create_future()
-        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name)
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=cast(Any, self), name=name)
         self._tasks.append(task)
         if len(self._tasks) > 64:
             self._tasks = [one for one in self._tasks if not one.done()]
@@ -178,7 +178,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     @contextlib.contextmanager
     def _running(self) -> Any:
-        asyncio_events._set_running_loop(self)
+        asyncio_events._set_running_loop(cast(Any, self))
         try:
             yield
         finally:

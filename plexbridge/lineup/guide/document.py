@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from hashlib import blake2b
 from html import unescape
 from typing import Final
 
@@ -18,7 +19,7 @@ from plexbridge.lineup.guide.store import Guide, Row
 from plexbridge.lineup.guide.text import escape
 from plexbridge.lineup.guide.times import format_time
 
-FORM: Final = "1"
+FORM: Final = "2"
 """Changes with the document's form, so that what players keep is not taken for it."""
 
 HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n<tv generator-info-name="PlexBridge">\n'
@@ -37,13 +38,27 @@ def xmltv_id(channel: Channel) -> str:
     return f"{channel.guide_number}.plexbridge"
 
 
-def etag(guide: Guide, lineup: Lineup, *, everything: bool) -> str:
-    """Differs, in the 34 characters inside its quotes, whenever the document does."""
-    return f'"{FORM}{"a" if everything else "m"}{guide.digest}{lineup.digest}"'
+def no_icon(channel: Channel) -> str:
+    """Of a document that names no logos."""
+    return ""
 
 
-def document(guide: Guide, lineup: Lineup, *, everything: bool) -> Generator[bytes, None, None]:
-    """The XMLTV document, in pieces; between two of them it may be left at any time.
+def etag(guide: Guide, lineup: Lineup, *, everything: bool, base_url: str = "") -> str:
+    """Differs, in the 42 characters inside its quotes, whenever the document does: also with the
+    address that its logos are asked for at."""
+    base = blake2b(base_url.encode(), digest_size=4).hexdigest()
+    return f'"{FORM}{"a" if everything else "m"}{guide.digest}{lineup.digest}{base}"'
+
+
+def document(
+    guide: Guide,
+    lineup: Lineup,
+    *,
+    everything: bool,
+    icon: Callable[[Channel], str] = no_icon,
+) -> Generator[bytes, None, None]:
+    """The XMLTV document, in pieces; between two of them it may be left at any time. `icon`: the
+    URL of a channel's logo, or nothing.
 
     Without `everything`, channels that have programmes; all of the lineup while no guide was read,
     so that a player that is set up before finds what it can be set up with.
@@ -57,7 +72,7 @@ def document(guide: Guide, lineup: Lineup, *, everything: bool) -> Generator[byt
         reader = guide.reader(stack)
         parts = [HEAD]
         size = 0
-        for part in _parts(channels, reader.programmes):
+        for part in _parts(channels, reader.programmes, icon):
             parts.append(part)
             size += len(part)
             if size >= PIECE_CHARS:
@@ -67,10 +82,12 @@ def document(guide: Guide, lineup: Lineup, *, everything: bool) -> Generator[byt
 
 
 def _parts(
-    channels: list[Channel], programmes: Callable[[str], Iterator[list[Row]]]
+    channels: list[Channel],
+    programmes: Callable[[str], Iterator[list[Row]]],
+    icon: Callable[[Channel], str],
 ) -> Iterator[str]:
     for channel in channels:
-        yield _channel(channel)
+        yield _channel(channel, icon(channel))
     for channel in channels:
         guide_id = xmltv_id(channel)
         for page in programmes(channel.id):
@@ -81,12 +98,13 @@ def _parts(
                 )
 
 
-def _channel(channel: Channel) -> str:
+def _channel(channel: Channel, icon: str) -> str:
     number = channel.guide_number
     name = escape(_CONTROL.sub("", channel.guide_name).strip()) or number
     names = dict.fromkeys((name, number, f"{number} {name}"))
     shown = "".join(f"<display-name>{one}</display-name>" for one in names)
-    return f'<channel id="{xmltv_id(channel)}">{shown}</channel>\n'
+    logo = f'<icon src="{escape(icon)}"/>' if icon else ""
+    return f'<channel id="{xmltv_id(channel)}">{shown}{logo}</channel>\n'
 
 
 @dataclass(frozen=True, slots=True)
