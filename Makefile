@@ -8,6 +8,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --require-hashes
 SOURCES := events projections plexbridge tests
 
+# Tests wait more than they compute: more of them at once than a small machine has processors.
+WORKERS ?= 3
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test test-long lint bench lock clean
@@ -37,7 +40,7 @@ run: $(VENV)/stamp-run ## serve the demo provider; PORT=3001 make run moves it
 	@PLEXBRIDGE_DATA_DIR="$${PLEXBRIDGE_DATA_DIR:-data}" exec $(BIN)/plexbridge serve --demo
 
 test: lint ## lint, then every test but the long ones
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" -n $(WORKERS) --dist loadfile
 
 test-long: $(VENV)/stamp-dev ## the long tests
 	$(BIN)/python -m pytest -m long

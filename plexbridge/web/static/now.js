@@ -148,7 +148,10 @@ function showEnded() {
     );
     return item;
   });
+  const focused = $("ended").contains(document.activeElement) ? document.activeElement.href : null;
   $("ended").replaceChildren(...items);
+  // Whoever is at a row with the keyboard stays there.
+  items.map((item) => item.querySelector("a")).find((link) => link.href === focused)?.focus({ preventScroll: true });
   $("none-ended").hidden = items.length > 0;
 }
 
