@@ -12,7 +12,6 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -108,23 +107,20 @@ class PlaylistFetcher:
         raise failure  # outside the handler: aiohttp's errors hold the whole URL
 
     async def _write(self, response: aiohttp.ClientResponse, place: str, into: Path) -> int:
-        file = await asyncio.to_thread(_create, into, place)
-        try:
-            count = 0
-            waiting = bytearray()
-            while True:
-                piece = await response.content.readany()
-                waiting += piece
-                count += len(piece)
-                if count > self._bytes_max:
-                    raise _too_big(place, self._bytes_max)
-                if len(waiting) >= _WRITE_BYTES or not piece:
-                    await asyncio.to_thread(_append, file, bytes(waiting), place)
-                    waiting.clear()
-                if not piece:
-                    return count
-        finally:
-            await asyncio.to_thread(file.close)
+        await asyncio.to_thread(_create, into, place)
+        count = 0
+        waiting = bytearray()
+        while True:
+            piece = await response.content.readany()
+            waiting += piece
+            count += len(piece)
+            if count > self._bytes_max:
+                raise _too_big(place, self._bytes_max)
+            if len(waiting) >= _WRITE_BYTES or not piece:
+                await asyncio.to_thread(_append, into, bytes(waiting), place)
+                waiting.clear()
+            if not piece:
+                return count
 
 
 def validators_of(response: aiohttp.ClientResponse) -> Validators:
@@ -168,18 +164,20 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _create(path: Path, place: str) -> BinaryIO:
+def _create(path: Path, place: str) -> None:
+    """An empty file. It is opened anew for each piece: a cancelled download must not leave an open
+    one in a thread."""
     try:
         path.unlink(missing_ok=True)
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb")
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE))
     except OSError as error:
         raise _no_room(place, error) from error
 
 
-def _append(file: BinaryIO, body: bytes, place: str) -> None:
+def _append(path: Path, body: bytes, place: str) -> None:
     try:
-        file.write(body)
-        file.flush()
+        with path.open("ab") as file:
+            file.write(body)
     except OSError as error:
         raise _no_room(place, error) from error
 

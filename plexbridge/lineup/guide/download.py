@@ -9,7 +9,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -133,28 +133,25 @@ class GuideFetcher:
         raise fault  # outside the handler: aiohttp's errors hold the whole URL
 
     async def _write(self, response: aiohttp.ClientResponse, into: Path) -> None:
-        file = await asyncio.to_thread(_create, into)
-        try:
-            count = 0
-            waiting = bytearray()
-            while True:
-                async with asyncio.timeout(self._idle_s):
-                    piece = await response.content.readany()
-                waiting += piece
-                count += len(piece)
-                if count > self._bytes_max:
-                    raise GuideFault(
-                        "refused",
-                        f"is more than {self._bytes_max / 2**20:,.0f} MiB",
-                        "ask for a smaller guide",
-                    )
-                if len(waiting) >= _WRITE_BYTES or not piece:
-                    await asyncio.to_thread(_append, file, bytes(waiting))
-                    waiting.clear()
-                if not piece:
-                    return
-        finally:
-            await asyncio.to_thread(file.close)
+        await asyncio.to_thread(_create, into)
+        count = 0
+        waiting = bytearray()
+        while True:
+            async with asyncio.timeout(self._idle_s):
+                piece = await response.content.readany()
+            waiting += piece
+            count += len(piece)
+            if count > self._bytes_max:
+                raise GuideFault(
+                    "refused",
+                    f"is more than {self._bytes_max / 2**20:,.0f} MiB",
+                    "ask for a smaller guide",
+                )
+            if len(waiting) >= _WRITE_BYTES or not piece:
+                await asyncio.to_thread(_append, into, bytes(waiting))
+                waiting.clear()
+            if not piece:
+                return
 
 
 def _validators(response: aiohttp.ClientResponse) -> Validators:
@@ -194,18 +191,20 @@ def _look(path: Path) -> str:
     return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
 
 
-def _create(path: Path) -> BinaryIO:
+def _create(path: Path) -> None:
+    """An empty file. It is opened anew for each piece: a cancelled download must not leave an open
+    one in a thread."""
     try:
         path.unlink(missing_ok=True)
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb")
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE))
     except OSError as error:
         raise _no_room(error) from error
 
 
-def _append(file: BinaryIO, body: bytes) -> None:
+def _append(path: Path, body: bytes) -> None:
     try:
-        file.write(body)
-        file.flush()
+        with path.open("ab") as file:
+            file.write(body)
     except OSError as error:
         raise _no_room(error) from error
 
