@@ -170,8 +170,9 @@ async def test_visits_leave_nothing_behind(tmp_path: Path, seconds: int, grown_m
             visits = first + await churn(host, port, seconds, first)
             await asyncio.sleep(0.5)  # the last relay lingers for a tenth of a second
             after = await asyncio.to_thread(until, "the visitors are gone", calm)
-        assert abs(after.descriptors - before.descriptors) <= 2, (before, after)
-        assert abs(after.tasks - before.tasks) <= 2, (before, after)
+        # Fewer than before is no leak: of the first visitors a relay may still have been closing.
+        assert after.descriptors - before.descriptors <= 2, (before, after)
+        assert after.tasks - before.tasks <= 2, (before, after)
         assert (after.children, after.drift) == (before.children, 0)
         assert after.memory_mb - before.memory_mb <= grown_mb, (before, after)
         assert max(player.longest_gap_s for player in players) <= GAP_S_MAX
