@@ -55,8 +55,9 @@ def plexbridge(
     _import(foreign, (apply, disable_others, as_json), data_dir, port)
 
 
-@app.command()
-def xteve(
+@app.command("xteve", help="xTeVe: its xepg.json, the folder with it, or a backup (.zip).")
+@app.command("threadfin", help="Threadfin: its xepg.json, the folder with it, or a backup (.zip).")
+def xepg(
     file: File,
     apply: Apply = False,
     disable_others: DisableOthers = False,
@@ -64,21 +65,7 @@ def xteve(
     port: Port = None,
     as_json: AsJson = False,
 ) -> None:
-    """xTeVe: its xepg.json, the folder with it, or a backup (.zip)."""
-    foreign = _read(file, XEPG, xepg_channels)
-    _import(foreign, (apply, disable_others, as_json), data_dir, port)
-
-
-@app.command()
-def threadfin(
-    file: File,
-    apply: Apply = False,
-    disable_others: DisableOthers = False,
-    data_dir: DataDir = None,
-    port: Port = None,
-    as_json: AsJson = False,
-) -> None:
-    """Threadfin: its xepg.json, the folder with it, or a backup (.zip)."""
+    """Threadfin descends from xTeVe: their files are one form."""
     foreign = _read(file, XEPG, xepg_channels)
     _import(foreign, (apply, disable_others, as_json), data_dir, port)
 

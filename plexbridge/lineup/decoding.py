@@ -5,10 +5,18 @@ never the whole body at once: for a worker.
 """
 
 import codecs
-import zlib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+
+from plexbridge.lineup.unpacking import (
+    GZIP_MAGIC,
+    PIECE_BYTES,
+    GzipBroken,
+    bounded,
+    gunzipped,
+    head_of,
+)
 
 LINE_BYTES_MAX = 64 * 1024
 """The longest line looked at. Real ones stay under 4 KiB (a logo as a data URL under 32); the rest
@@ -23,10 +31,6 @@ GZIP_RATIO_MAX = 200
 GZIP_LAYERS_MAX = 2
 """A `.m3u.gz` served with `Content-Encoding: gzip` is compressed twice."""
 
-PIECE_BYTES = 256 * 1024
-"""Worked on at once."""
-
-_GZIP_MAGIC = b"\x1f\x8b"
 _RATIO_FREE_BYTES = 1024 * 1024
 """Below this much output the ratio says nothing."""
 _MARK_BYTES = 4
@@ -80,56 +84,27 @@ def plain(pieces: Iterator[bytes], size_bytes: int) -> Iterator[bytes]:
     """
     bytes_max = min(BODY_BYTES_MAX, max(_RATIO_FREE_BYTES, size_bytes * GZIP_RATIO_MAX))
     for _ in range(GZIP_LAYERS_MAX):
-        head, pieces = _head(pieces)
-        if not head.startswith(_GZIP_MAGIC):
+        head, pieces = head_of(pieces, _MARK_BYTES)
+        if not head.startswith(GZIP_MAGIC):
             break
-        pieces = _bounded(_inflated(pieces), bytes_max)
+        pieces = bounded(_inflated(pieces), bytes_max, _too_dense)
     return pieces
 
 
-def _head(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The first bytes, and all the pieces again."""
-    head = b""
-    while len(head) < _MARK_BYTES and (piece := next(pieces, b"")):
-        head += piece
-    return head[:_MARK_BYTES], chain((head,) if head else (), pieces)
-
-
-def _bounded(pieces: Iterator[bytes], bytes_max: int) -> Iterator[bytes]:
-    count = 0
-    for piece in pieces:
-        count += len(piece)
-        if count > bytes_max:
-            raise UndecodableBody("gzip data that unpacks to far more than a playlist")
-        yield piece
-
-
 def _inflated(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    member = zlib.decompressobj(wbits=31)
-    between = False
-    """Behind a whole member: another one may follow."""
-    for piece in pieces:
-        rest = piece
-        while rest:
-            if between:
-                if not rest.startswith(_GZIP_MAGIC[: len(rest)]):
-                    return  # something else follows, which gzip ignores as well
-                member, between = zlib.decompressobj(wbits=31), False
-            try:
-                out = member.decompress(rest, PIECE_BYTES)
-            except zlib.error as error:
-                raise UndecodableBody("broken gzip data") from error
-            if out:
-                yield out
-            between = member.eof
-            rest = member.unused_data if between else member.unconsumed_tail
-    if not between:
-        raise UndecodableBody("gzip data that is cut off")
+    try:
+        yield from gunzipped(pieces)
+    except GzipBroken as broken:
+        raise UndecodableBody(str(broken)) from broken
+
+
+def _too_dense() -> UndecodableBody:
+    return UndecodableBody("gzip data that unpacks to far more than a playlist")
 
 
 def _as_utf8(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Wide characters narrowed, marks gone, and LF for a lone CR where nothing else ends lines."""
-    head, pieces = _head(pieces)
+    head, pieces = head_of(pieces, _MARK_BYTES)
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             pieces = _narrowed(pieces, encoding)

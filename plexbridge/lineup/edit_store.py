@@ -6,8 +6,8 @@ touches it. Knows the table; which edits may be made is not its business. Blocks
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +16,8 @@ from sqlite_utils import Database
 
 from events.ids import ChannelId
 from plexbridge.lineup.edits import AS_LISTED, Edit, Edits
-from plexbridge.lineup.errors import StoreUnusable
+from plexbridge.lineup.store_faults import faults_named
 from plexbridge.log.driver import SqliteConnection, open_reader, open_writer
-from plexbridge.log.errors import CannotOpen, StorageFailed
 
 _MODE: Final = 0o600
 _REMEDY: Final = "check the data directory and its free space; what people edited is in this file"
@@ -60,7 +59,7 @@ class EditStore:
     def _load(self) -> Edits:
         if not self._path.exists():
             return {}
-        with self._faults_named(), closing(open_reader(self._path)) as connection:
+        with faults_named(self._path, _REMEDY), closing(open_reader(self._path)) as connection:
             if not connection.execute(_EXISTS):
                 return {}
             return {ChannelId(row[0]): _edit(row[1:]) for row in connection.execute(_LOAD)}
@@ -68,7 +67,7 @@ class EditStore:
     def _save(self, edits: Mapping[ChannelId, Edit]) -> None:
         kept = [(channel, *_row(edit)) for channel, edit in edits.items() if edit != AS_LISTED]
         gone = [(channel,) for channel, edit in edits.items() if edit == AS_LISTED]
-        with self._faults_named():
+        with faults_named(self._path, _REMEDY):
             # Made by us first: SQLite would make it readable by everyone.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, _MODE))
             os.chmod(self._path, _MODE)
@@ -82,19 +81,6 @@ class EditStore:
                 finally:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
-
-    @contextmanager
-    def _faults_named(self) -> Iterator[None]:
-        """Whatever is wrong with the file is `StoreUnusable`."""
-        place = str(self._path)
-        try:
-            yield
-        except CannotOpen as error:
-            raise StoreUnusable(place, error.why, _REMEDY) from error
-        except StorageFailed as error:
-            raise StoreUnusable(place, str(error), _REMEDY) from error
-        except OSError as error:
-            raise StoreUnusable(place, error.strerror or "no access", _REMEDY) from error
 
 
 def _create_table(connection: SqliteConnection) -> None:

@@ -8,7 +8,7 @@ or not at all.
 import asyncio
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -21,15 +21,18 @@ from events.ids import ChannelId, SourceId
 from plexbridge.lineup.channels import Channel, Lineup
 from plexbridge.lineup.errors import StoreUnusable
 from plexbridge.lineup.redact import redact
+from plexbridge.lineup.store_faults import faults_named
 from plexbridge.log.driver import SqliteConnection, open_reader, open_writer
-from plexbridge.log.errors import CannotOpen, StorageFailed
 from plexbridge.relay.ports import Upstream
 
 SCHEMA = 1
 """Kept in `user_version`. Within a major version changes are additive."""
 
 _MODE = 0o600
-_REMEDY = "check the data directory, or move the file away: the playlists are read again"
+_REMEDY = (
+    "check the data directory, or move the file away: the playlists are read again, and what was "
+    "edited by hand is lost"
+)
 
 _TABLE = "listed"
 _TEXTS = ("id", "guide_number", "guide_name", "channel_group", "tvg_id", "logo", "upstreams")
@@ -80,7 +83,7 @@ class LineupStore:
         Raises:
             StoreUnusable: nothing was changed.
         """
-        with self._faults_named():
+        with faults_named(self._path, _REMEDY):
             # Made by us first: SQLite would make it readable by everyone.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, _MODE))
             os.chmod(self._path, _MODE)
@@ -92,14 +95,14 @@ class LineupStore:
     def _load(self) -> Lineup:
         if not self._path.exists():
             return Lineup.EMPTY
-        with self._faults_named(), closing(open_reader(self._path)) as connection:
+        with faults_named(self._path, _REMEDY), closing(open_reader(self._path)) as connection:
             stored = self._check_version(connection) and _has_listed(connection)
             return Lineup(_channels(connection)) if stored else Lineup.EMPTY
 
     def _mark(self) -> str | None:
         if not self._path.exists():
             return None
-        with self._faults_named(), closing(open_reader(self._path)) as connection:
+        with faults_named(self._path, _REMEDY), closing(open_reader(self._path)) as connection:
             stored = self._check_version(connection) and _has_listed(connection)
             return _stored_mark(connection) if stored else None
 
@@ -112,19 +115,6 @@ class LineupStore:
                 "run that release, or move the file away: the playlists are read again",
             )
         return version
-
-    @contextmanager
-    def _faults_named(self) -> Iterator[None]:
-        """Whatever is wrong with the file is `StoreUnusable`."""
-        place = str(self._path)
-        try:
-            yield
-        except CannotOpen as error:
-            raise StoreUnusable(place, error.why, _REMEDY) from error
-        except StorageFailed as error:
-            raise StoreUnusable(place, str(error), _REMEDY) from error
-        except OSError as error:
-            raise StoreUnusable(place, error.strerror or "no access", _REMEDY) from error
 
 
 def _has_listed(connection: SqliteConnection) -> bool:

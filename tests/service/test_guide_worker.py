@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from plexbridge.lineup import apart_process
 from plexbridge.lineup.guide import process
 from plexbridge.lineup.guide.errors import GuideFault
 from plexbridge.lineup.guide.job import Figures, Job, Wanted
@@ -215,7 +216,7 @@ async def test_a_worker_that_dies_is_told_by_its_signal(
 ) -> None:
     """The out-of-memory killer gives no reason."""
     (tmp_path / "dying.py").write_text("import os; os.kill(os.getpid(), 9)")
-    monkeypatch.setattr(process, "_PACKAGES", str(tmp_path))
+    monkeypatch.setattr(apart_process, "_PACKAGES", str(tmp_path))
     monkeypatch.setattr(process, "WORKER", "dying")
     with pytest.raises(GuideFault, match="ended by signal 9"):
         await build_apart(job(tmp_path, tmp_path, []))

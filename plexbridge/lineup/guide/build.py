@@ -20,7 +20,7 @@ from lxml.etree import _Element
 from plexbridge.lineup.guide import schema
 from plexbridge.lineup.guide.decode import texts
 from plexbridge.lineup.guide.errors import GuideFault
-from plexbridge.lineup.guide.inflate import PIECE_BYTES, plain
+from plexbridge.lineup.guide.inflate import plain
 from plexbridge.lineup.guide.job import Figures, Job
 from plexbridge.lineup.guide.matching import Match, match
 from plexbridge.lineup.guide.mend import mended, without_prolog
@@ -28,6 +28,7 @@ from plexbridge.lineup.guide.parse import CHANNEL, MEMORY_KIB_MAX, elements
 from plexbridge.lineup.guide.programme import inner_xml
 from plexbridge.lineup.guide.text import clean
 from plexbridge.lineup.guide.times import format_time, parse_time
+from plexbridge.lineup.unpacking import PIECE_BYTES
 from plexbridge.log.driver import SqliteConnection, open_writer
 from plexbridge.log.errors import CannotOpen, StorageFailed
 

@@ -5,15 +5,18 @@ the bytes mean. Blocking: for the worker.
 """
 
 import lzma
-import zlib
 from collections.abc import Callable, Iterator
-from itertools import chain
 from typing import Final, Protocol
 
 from plexbridge.lineup.guide.errors import GuideFault
-
-PIECE_BYTES: Final = 256 * 1024
-"""What comes out at once: enough to keep the parser busy, little enough to stay in a cache."""
+from plexbridge.lineup.unpacking import (
+    GZIP_MAGIC,
+    PIECE_BYTES,
+    GzipBroken,
+    bounded,
+    gunzipped,
+    head_of,
+)
 
 PLAIN_BYTES_MAX: Final = 4 * 1024**3
 """The largest guide known to us is 1.04 GB."""
@@ -30,7 +33,6 @@ LAYERS_MAX: Final = 2
 XZ_MEMORY_BYTES_MAX: Final = 80 * 1024**2
 """`xz -9` asks for 65 MiB to unpack."""
 
-_GZIP: Final = b"\x1f\x8b"
 _XZ: Final = b"\xfd7zXZ\x00"
 _MAGIC_BYTES: Final = 6
 _FOREIGN: Final = {
@@ -52,25 +54,22 @@ def plain(pieces: Iterator[bytes], size_bytes: int) -> Iterator[bytes]:
         GuideFault: while reading: broken, cut off, too big, too dense, or an archive.
     """
     bytes_max = min(PLAIN_BYTES_MAX, max(RATIO_FREE_BYTES, size_bytes * RATIO_MAX))
+
+    def too_much() -> GuideFault:
+        size = f"unpacks to more than {bytes_max / 2**20:,.0f} MiB, far more than a guide"
+        return GuideFault("refused", size, _ASK)
+
     for _ in range(LAYERS_MAX):
-        head, pieces = _head(pieces)
+        head, pieces = head_of(pieces, _MAGIC_BYTES)
         unpack = _unpacker(head)
         if unpack is None:
             break
-        pieces = _bounded(unpack(pieces), bytes_max)
+        pieces = bounded(unpack(pieces), bytes_max, too_much)
     return pieces
 
 
-def _head(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The first bytes, and all the pieces again."""
-    head = b""
-    while len(head) < _MAGIC_BYTES and (piece := next(pieces, b"")):
-        head += piece
-    return head[:_MAGIC_BYTES], chain((head,) if head else (), pieces)
-
-
 def _unpacker(head: bytes) -> Callable[[Iterator[bytes]], Iterator[bytes]] | None:
-    if head.startswith(_GZIP):
+    if head.startswith(GZIP_MAGIC):
         return _gunzip
     if head.startswith(_XZ):
         return _unxz
@@ -80,42 +79,11 @@ def _unpacker(head: bytes) -> Callable[[Iterator[bytes]], Iterator[bytes]] | Non
     return None
 
 
-def _bounded(pieces: Iterator[bytes], bytes_max: int) -> Iterator[bytes]:
-    count = 0
-    for piece in pieces:
-        count += len(piece)
-        if count > bytes_max:
-            raise GuideFault(
-                "refused",
-                f"unpacks to more than {bytes_max / 2**20:,.0f} MiB, far more than a guide",
-                _ASK,
-            )
-        yield piece
-
-
 def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    member = zlib.decompressobj(wbits=31)
-    whole_members = 0
-    begun = False
-    for piece in pieces:
-        while piece:
-            try:
-                out = member.decompress(piece, PIECE_BYTES)
-            except zlib.error as error:
-                if whole_members and not begun:
-                    return  # something behind the last member, which gzip ignores as well
-                raise GuideFault("broken", "is broken gzip data", _ASK) from error
-            if out:
-                begun = True
-                yield out
-            piece = member.unconsumed_tail
-            if member.eof:
-                piece = member.unused_data.lstrip(b"\0")  # tapes and some tools fill up with zeros
-                whole_members += 1
-                member = zlib.decompressobj(wbits=31)
-                begun = False
-    if begun or not whole_members:
-        raise GuideFault("broken", "is gzip data that is cut off", _AGAIN)
+    try:
+        yield from gunzipped(pieces)
+    except GzipBroken as broken:
+        raise GuideFault("broken", f"is {broken}", _AGAIN if broken.cut_off else _ASK) from broken
 
 
 class _Xz(Protocol):

@@ -5,10 +5,6 @@ and because whatever a hostile guide does to a process ends with this one. It ha
 given a file, not a URL.
 """
 
-import ctypes
-import os
-import resource
-import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from plexbridge.lineup.confined import confine
 from plexbridge.lineup.guide.build import build
 from plexbridge.lineup.guide.errors import GuideFault
 from plexbridge.lineup.guide.job import Figures, Job, Wanted
@@ -25,15 +22,10 @@ ADDRESS_SPACE_BYTES: Final = 768 * 1024**2
 """The kernel's bound, above our own (`parse.MEMORY_KIB_MAX`): what is mapped is far more than what
 is resident."""
 
-NICENESS: Final = 10
-"""Whoever watches comes first."""
-
-_PR_SET_PDEATHSIG: Final = 1
-
 
 def main() -> int:
     """Read the job, do it, say what came of it."""
-    _confine(os.getppid())
+    confine(ADDRESS_SPACE_BYTES)
     try:
         answer = {"figures": asdict(_do(orjson.loads(sys.stdin.buffer.read())))}
     except GuideFault as fault:
@@ -59,17 +51,6 @@ def _do(asked: dict[str, Any]) -> Figures:
     )
     figures.peak_kib = peak_kib()
     return figures
-
-
-def _confine(parent: int) -> None:
-    """Little memory, no core dump, low priority, and no life after the bridge's."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
-    os.nice(NICENESS)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before it was heard
-            sys.exit(1)
 
 
 if __name__ == "__main__":
