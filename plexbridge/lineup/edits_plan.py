@@ -57,11 +57,6 @@ class Plan:
     changed: tuple[Changed, ...]
     """In guide order."""
 
-    @property
-    def too_many_for_plex(self) -> int:
-        """Enabled channels beyond what Plex manages; 0 where there are none."""
-        return max(0, len(self.lineup) - PLEX_CHANNELS_MAX)
-
 
 def plan(listed: Lineup, served: Lineup, edits: Edits, patches: Patches) -> Plan:
     """What `patches` come to. `served`: the lineup that follows from `edits` now.

@@ -1,4 +1,4 @@
-"""A place to a lineup, once and in memory: for whoever looks at a playlist without keeping it.
+"""What a playlist holds, once and in memory: for whoever looks at one without keeping it.
 
 What a running bridge does, source by source and on disk, is `refreshing`'s.
 """
@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from events.ids import SourceId
-from plexbridge.clock import Clock
-from plexbridge.lineup.assign import Listing, assign
-from plexbridge.lineup.channels import Lineup
+from plexbridge.lineup.assign import Listing
 from plexbridge.lineup.entries import EntryFile
 from plexbridge.lineup.errors import PlaylistUnreadable
 from plexbridge.lineup.fetch import PlaylistFetcher
@@ -22,24 +20,6 @@ from plexbridge.lineup.source import source_of
 from plexbridge.lineup.source_files import SourceFiles
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadReport:
-    """How a playlist was taken in."""
-
-    place: str
-    """Redacted."""
-    entries: int
-    """Entries that became upstreams of channels, duplicates included."""
-    duplicates: int
-    """Entries that are not a channel of their own: backups, or the very same URL once more."""
-    odd_lines: int
-    first_odd: tuple[OddLine, ...]
-    guide_urls: tuple[str, ...]
-    """Guides that the list names: may hold a login."""
-    seconds: float
-    """From the request to the lineup."""
-
-
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What one playlist holds, before it becomes part of a lineup."""
@@ -48,36 +28,6 @@ class Taken:
     odd_lines: int
     first_odd: tuple[OddLine, ...]
     guide_urls: tuple[str, ...]
-
-
-async def load_playlist(
-    location: str,
-    source: SourceId,
-    *,
-    fetcher: PlaylistFetcher,
-    clock: Clock,
-    key: bytes,
-) -> tuple[Lineup, LoadReport]:
-    """The lineup of one playlist.
-
-    `key`: secret, at most 64 bytes, the same at every start; keys the digests of upstream URLs.
-
-    Raises:
-        LineupError: one line, fit to be shown.
-    """
-    started = clock.monotonic()
-    taken = await take_playlist(location, source, fetcher=fetcher)
-    lineup = await asyncio.to_thread(assign, (taken.listing,), key)
-    entries = len(taken.listing.entries)
-    return lineup, LoadReport(
-        place=redact(location),
-        entries=entries,
-        duplicates=entries - len(lineup),
-        odd_lines=taken.odd_lines,
-        first_odd=taken.first_odd,
-        guide_urls=taken.guide_urls,
-        seconds=clock.monotonic() - started,
-    )
 
 
 async def take_playlist(location: str, source: SourceId, *, fetcher: PlaylistFetcher) -> Taken:

@@ -42,11 +42,6 @@ def find_sync(data: bytes, start: int = 0) -> int | None:
     return None
 
 
-def pid_of(packet: bytes) -> int:
-    """The PID of the packet that `packet` begins with."""
-    return (packet[1] & 0x1F) << 8 | packet[2]
-
-
 def packets_of(block: Block, pid: int) -> Iterator[int]:
     """Indexes of the whole packets of one PID in an aligned block, in order."""
     whole = len(block) - len(block) % PACKET_BYTES

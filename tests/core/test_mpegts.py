@@ -14,7 +14,6 @@ from plexbridge.relay.mpegts import (
     packets_of,
     payload_of,
     pcr_of,
-    pid_of,
     with_counters,
 )
 from plexbridge.relay.tables import TableReader
@@ -51,6 +50,10 @@ def test_a_sync_is_three_packets_in_a_row() -> None:
     assert find_sync(GARBAGE + stream[: 2 * PACKET_BYTES]) is None
     assert find_sync(stream[: 2 * PACKET_BYTES + 1]) == 0
     assert find_sync(b"") is None
+
+
+def pid_of(packet: bytes) -> int:
+    return (packet[1] & 0x1F) << 8 | packet[2]
 
 
 def test_packets_of_one_pid_are_found_in_order() -> None:

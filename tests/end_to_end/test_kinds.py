@@ -5,6 +5,7 @@ import functools
 import http.server
 import json
 import shlex
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -71,6 +72,14 @@ def running(program: str, arguments: str, folder: Path) -> Iterator[subprocess.P
         child.wait()
 
 
+def free_port() -> int:
+    """A UDP port that nobody has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def bridge_of(tmp_path: Path, url: str, **environment: str) -> RunningBridge:
     """A bridge with one channel."""
     playlist = tmp_path / "list.m3u"
@@ -133,10 +142,11 @@ def children(bridge: RunningBridge) -> int:
 
 def test_a_datagram_channel_is_read_through_a_child(tool: Tool, tmp_path: Path) -> None:
     """UDP; its child is gone with its last viewer."""
-    arguments = f"{SOURCE} -f mpegts udp://127.0.0.1:28123?pkt_size=1316"
+    port = free_port()
+    arguments = f"{SOURCE} -f mpegts udp://127.0.0.1:{port}?pkt_size=1316"
     with (
         running(tool("ffmpeg"), arguments, tmp_path),
-        bridge_of(tmp_path, "udp://127.0.0.1:28123", PLEXBRIDGE_LINGER="0") as bridge,
+        bridge_of(tmp_path, f"udp://127.0.0.1:{port}", PLEXBRIDGE_LINGER="0") as bridge,
     ):
         assert codecs(played(tool, f"{bridge.base}/auto/v1")) == {"h264", "aac"}
         until("no child is left", lambda: children(bridge) == 0)
@@ -146,7 +156,7 @@ def test_a_datagram_channel_is_read_through_a_child(tool: Tool, tmp_path: Path) 
 def test_without_ffmpeg_such_channels_say_so_and_others_work(tool: Tool, tmp_path: Path) -> None:
     """The refusal, the log and the doctor name it."""
     nowhere = str(tmp_path / "no" / "ffmpeg")
-    with bridge_of(tmp_path, "udp://127.0.0.1:28124", FFMPEG_PATH=nowhere) as bridge:
+    with bridge_of(tmp_path, f"udp://127.0.0.1:{free_port()}", FFMPEG_PATH=nowhere) as bridge:
         answer = subprocess.run(
             [tool("curl"), "-s", "-D", "-", "-o", "/dev/null", f"{bridge.base}/auto/v1"],
             capture_output=True,

@@ -14,7 +14,7 @@ from socket import AF_INET, IPPROTO_TCP, SOCK_STREAM
 import pytest
 
 from events.ids import SourceId
-from plexbridge.clock import SteadyClock
+from plexbridge.lineup.assign import assign
 from plexbridge.lineup.channels import Lineup
 from plexbridge.lineup.errors import (
     LineupError,
@@ -24,7 +24,7 @@ from plexbridge.lineup.errors import (
     StoreUnusable,
 )
 from plexbridge.lineup.fetch import PlaylistFetcher
-from plexbridge.lineup.load import LoadReport, load_playlist
+from plexbridge.lineup.load import Taken, take_playlist
 from plexbridge.lineup.store import LineupStore
 from plexbridge.log.driver import open_writer
 from plexbridge.outbound import (
@@ -119,15 +119,11 @@ async def failure(url: str, policy: OutboundPolicy = LOOPBACK, **timeouts: float
     return caught.value
 
 
-async def load(location: str, **limits: float) -> tuple[Lineup, LoadReport]:
+async def load(location: str, **limits: float) -> tuple[Lineup, Taken]:
     async with outbound() as client:
-        return await load_playlist(
-            location,
-            SourceId("a"),
-            fetcher=PlaylistFetcher(client, **limits),  # type: ignore[arg-type]
-            clock=SteadyClock(),
-            key=b"key",
-        )
+        fetcher = PlaylistFetcher(client, **limits)  # type: ignore[arg-type]
+        taken = await take_playlist(location, SourceId("a"), fetcher=fetcher)
+    return assign([taken.listing], b"key"), taken
 
 
 # Addresses
@@ -365,7 +361,7 @@ async def test_a_playlist_is_read_from_a_file(tmp_path: Path, form: str) -> None
     location = str(path) if form == "{}" else form.format(str(path).replace(" ", "%20"))
     lineup, report = await load(location)
     assert [channel.guide_name for channel in lineup.channels] == ["A"]
-    assert (report.entries, report.odd_lines, report.duplicates) == (1, 0, 0)
+    assert (len(report.listing.entries), report.odd_lines) == (1, 0)
 
 
 async def test_a_playlist_is_read_over_http(server: Server) -> None:
@@ -388,9 +384,8 @@ async def test_the_report_says_what_was_odd(tmp_path: Path) -> None:
     path.write_bytes(LOST + PLAYLIST)
     lineup, report = await load(str(path))
     assert len(lineup) == 1
-    assert (report.entries, report.duplicates, report.odd_lines) == (2, 1, 2)
+    assert (len(report.listing.entries), report.odd_lines) == (2, 2)
     assert [odd.line for odd in report.first_odd] == [4, 6]
-    assert report.seconds >= 0
 
 
 @pytest.mark.parametrize(

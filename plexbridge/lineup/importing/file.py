@@ -52,6 +52,7 @@ def _in_archive(file: BinaryIO, member: str) -> bytes:
                 raise NotImportable(f"there is no {member} in the archive")
             with archive.open(names[0]) as opened:
                 return _bounded(opened)
+    # RuntimeError: it asks for a password; NotImplementedError: packed in a way zipfile cannot.
     except (BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
         raise NotImportable(f"the archive cannot be read: {error}") from error
 
