@@ -57,9 +57,9 @@ class UpstreamConnector:
     async def _open_remuxed(self, upstream: Upstream, receiver: UpstreamReceiver) -> OpenUpstream:
         """HLS whose segments are no MPEG-TS, or whose sound comes apart from its picture."""
         renditions = await open_renditions(upstream, outbound=self._outbound, clock=self._clock)
-        feeds = [_bytes_of(renditions.main)]
+        feeds = [bytes_of(renditions.main)]
         if renditions.audio is not None:
-            feeds.append(_bytes_of(renditions.audio))
+            feeds.append(bytes_of(renditions.audio))
         try:
             body = await self._children.open_fed(
                 feeds, upstream, receiver, silence_ms=renditions.silence_ms
@@ -71,8 +71,12 @@ class UpstreamConnector:
         return body
 
 
-async def _bytes_of(rendition: Rendition) -> AsyncIterator[bytes]:
-    """A rendition's bytes until its time or its form changes: a child is started anew for that."""
+async def bytes_of(rendition: Rendition) -> AsyncIterator[bytes]:
+    """A rendition's bytes until its time or its form changes: a child is started anew for that.
+
+    Raises:
+        UpstreamFailed: `process_closed`, `hls_changed`; or as the rendition.
+    """
     begun = False
     async for piece in rendition.pieces():
         if begun and (piece.is_init or piece.fresh):
