@@ -113,7 +113,7 @@ async def test_a_player_that_does_not_read_skips_and_delays_nobody() -> None:
 
 async def test_an_upstream_faster_than_its_only_player_is_paced() -> None:
     """The ring bounds what is held; nothing is skipped, and waiting is not taken for a stall."""
-    async with ProviderStub() as stub, relay_of(stub.on("/x", endless())) as setup:
+    async with ProviderStub() as stub, relay_of(stub.on("/x", endless()), policy=QUICK) as setup:
         player, reader = await setup.player("a", small=True)
         await until(lambda: reader.lag_bytes > RING_BYTES // 2)
         held = setup.relay.bytes_in

@@ -148,7 +148,7 @@ async def test_an_upstream_that_hangs_is_given_up_at_the_first_byte_deadline(
     """Before or after its headers; its socket is gone before the next one opens."""
     async with ProviderStub() as stub:
         url = stub.on("/x", behaviour, endless(bits_per_s=1e6))
-        async with relay_of(url) as setup:
+        async with relay_of(url, policy=QUICK) as setup:
             await until(lambda: "first_byte 2" in setup.told.facts)
             assert setup.told.words() == [("timeout", detail)]
             assert setup.told.gave == [False]
@@ -160,7 +160,7 @@ async def test_an_upstream_that_hangs_is_given_up_at_the_first_byte_deadline(
 async def test_a_stall_in_mid_stream_is_seen_and_reconnected() -> None:
     """After `stall_ms` without a good packet, not before, and soon after; however long the first
     packets may have taken."""
-    policy = replace(QUICK, first_byte_ms=5_000)
+    policy = replace(QUICK, first_byte_ms=20_000)
     async with ProviderStub() as stub:
         body = first_part()
         url = stub.on("/x", stalls_after(body), endless(bits_per_s=1e6))
@@ -169,16 +169,16 @@ async def test_a_stall_in_mid_stream_is_seen_and_reconnected() -> None:
             await until(lambda: "first_byte 2" in setup.told.facts)
             assert setup.told.words() == [("timeout", "upstream_no_data")]
             begun, lost = setup.told.times[1:3]
-            assert QUICK.stall_ms / 1_000 - 0.005 <= lost - begun < QUICK.stall_ms / 1_000 + 1
+            assert QUICK.stall_ms / 1_000 - 0.005 <= lost - begun < 3 * QUICK.stall_ms / 1_000
             assert stub.peak_open == 1
 
 
 async def test_a_trickle_that_never_stops_is_no_stall() -> None:
     """Pieces of a packet count once they make one; the bytes are exact."""
     async with ProviderStub() as stub:
-        body = TsMaker().packets(12)
+        body = TsMaker().packets(24)
         url = stub.on("/x", trickles(body, step_bytes=94, every_s=0.03))
-        async with relay_of(url) as setup:
+        async with relay_of(url, policy=QUICK) as setup:
             player, _ = await setup.player("a")
             assert await player.play().read(len(body)) == body
             assert setup.told.facts == ["opened 1", "first_byte 1"]
