@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from typing import Final
 
 import structlog
 
@@ -34,6 +35,9 @@ _log = structlog.get_logger(__name__)
 FACTS_WAITING_MAX = 10_000
 """Facts kept while the log cannot store. Beyond it what merely counts (activity, notes) is left
 out; ends are always kept, and are bounded because nothing new begins meanwhile."""
+
+STORED_WITHIN_S: Final = 5.0
+"""A player is not kept waiting longer for a disk that hangs: what HDHomeRun grants a tune."""
 
 RETRY_S = 1.0
 """Between attempts to store what waits: a full disk is not freed in less."""
@@ -197,9 +201,13 @@ class Door:
         session = decision.granted
         pending = self._take(command, decision, "player")
         try:
-            await asyncio.shield(pending.durable)
+            async with asyncio.timeout(STORED_WITHIN_S):
+                await asyncio.shield(pending.durable)
         except LogUnavailable as unavailable:
             raise LogCannotStore(self.waiting_facts) from unavailable
+        except TimeoutError as late:
+            self._take_back(command)
+            raise LogCannotStore(len(self._pending)) from late
         except asyncio.CancelledError:
             self._take_back(command)
             raise

@@ -28,7 +28,7 @@ from plexbridge.ids import Ids
 from plexbridge.log.port import Durable, EventLog
 
 RETRY_S = 0.02
-WITHIN_S = 5.0
+WITHIN_S = 20.0
 
 
 class Rig:

@@ -22,7 +22,7 @@ from projections.dashboard import NAME, Dashboard
 from tests.core.given import at, closed, given, stop, took, tune
 from tests.core.histories import Household, household
 
-WITHIN_S = 5.0
+WITHIN_S = 20.0
 Row = dict[str, Any]
 
 

@@ -188,6 +188,16 @@ MUTATIONS: Final = (
         _service("test_door.py::test_a_tune_cancelled_before_it_is_durable_leaves_nothing"),
     ),
     Mutation(
+        "a-hanging-disk-keeps-nobody-waiting",
+        "plexbridge/control/door.py",
+        "STORED_WITHIN_S: Final = 5.0",
+        "STORED_WITHIN_S: Final = 50.0",
+        _service(
+            "test_zaps_failing_disk.py::"
+            "test_a_disk_that_hangs_lets_viewers_watch_on_and_nobody_wait_for_ever"
+        ),
+    ),
+    Mutation(
         "no-ghosts-after-an-outage",
         "plexbridge/control/outage.py",
         "if given_away and session.connection is not None and observe(session.id) is None:",
