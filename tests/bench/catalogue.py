@@ -15,6 +15,8 @@ from tests.bench import (
     memory,
     playlists,
     relay,
+    starts,
+    states,
 )
 from tests.bench.figures import Figure
 
@@ -33,6 +35,8 @@ ALL_WITHIN_S: Final = 600.0
 BENCHMARKS: Final[dict[str, Benchmark]] = {
     "log": Benchmark(log_append.measure, 90),
     "folds": Benchmark(folds.measure, 60),
+    "states": Benchmark(states.measure, 60),
+    "starts": Benchmark(starts.measure, 300),
     "departures": Benchmark(departures.measure, 60),
     "activity": Benchmark(activity.measure, 60),
     "join": Benchmark(join.measure, 60),

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Sequence
 
 import orjson
 
@@ -17,7 +18,7 @@ from events.commands import (
     Tune,
 )
 from events.decide import decide
-from events.envelope import Recorded
+from events.envelope import NewEvent, Recorded
 from events.ids import ChannelId, ConnectionId, Position, SourceId
 from events.policy import Policy
 from events.world import World, evolve
@@ -31,11 +32,12 @@ from tests.bench.figures import Figure
 EVENTS, QUICK_EVENTS = 200_000, 5_000
 
 
-class _Story:
+class Story:
     """Sessions of forty activities each, decided by the real rules."""
 
-    def __init__(self) -> None:
-        self.rows: list[Recorded] = []
+    def __init__(self, tuners: int = 10) -> None:
+        self._tuners = tuners
+        self.written: list[NewEvent] = []
         self.clock = ManualClock()
         self._ids = Ids(self.clock, random.Random(1).getrandbits)
         self._stamper = Stamper(self._ids, node="bench")
@@ -46,42 +48,45 @@ class _Story:
             decide(command, self._world).drafts, self._world, actor=""
         ):
             evolve(self._world, event)
-            payload = orjson.dumps(event.payload)
-            fields = (event.stream, event.ver, event.type, event.schema, event.src, event.dst)
-            more = (event.machine, event.at, event.id, event.corr, event.cause, event.actor)
-            row = (Position(len(self.rows) + 1), *fields, *more, event.node, event.fence)
-            self.rows.append(Recorded(*row, payload, b""))
+            self.written.append(event)
+
+    def begin(self) -> None:
+        """The bridge starts."""
+        policy = Policy(tuners=self._tuners)
+        self.tell(Started(at=self.clock.now(), version="bench", machine="", policy=policy))
+
+    def opened(self, number: int) -> Tune:
+        """A session begins."""
+        at = self.clock.now()
+        tune = Tune(
+            at=at,
+            asked_at=at,
+            session=self._ids.session(),
+            connection=ConnectionId(number),
+            channel=ChannelRef(
+                id=ChannelId(f"c{number % 50}"),
+                guide_number=str(number % 50),
+                name="Channel",
+                sources=((SourceId("bench"), 0),),
+            ),
+            client=ClientRef(
+                key=str(number),
+                address="192.168.1.9",
+                user_agent="bench",
+                name="bench",
+                identified=False,
+                single_viewer=False,
+            ),
+            kind="auto",
+            refusal_id="r",
+        )
+        self.tell(tune)
+        return tune
 
     def session(self, number: int) -> None:
-        session = self._ids.session()
-        at = self.clock.now()
-        channel = ChannelRef(
-            id=ChannelId(f"c{number % 50}"),
-            guide_number=str(number % 50),
-            name="Channel",
-            sources=((SourceId("bench"), 0),),
-        )
-        client = ClientRef(
-            key=str(number),
-            address="192.168.1.9",
-            user_agent="bench",
-            name="bench",
-            identified=False,
-            single_viewer=False,
-        )
-        connection = ConnectionId(number)
-        self.tell(
-            Tune(
-                at=at,
-                asked_at=at,
-                session=session,
-                connection=connection,
-                channel=channel,
-                client=client,
-                kind="auto",
-                refusal_id="r",
-            )
-        )
+        """From its first byte to the release of its tuner."""
+        tune = self.opened(number)
+        session, connection, channel = tune.session, tune.connection, tune.channel
         for step in range(40):
             self.clock.advance(11)
             progress = Progress(bytes=(step + 1) * 1_000_000, accepted_at=self.clock.now())
@@ -101,19 +106,31 @@ class _Story:
         self.tell(LingerOver(at=self.clock.now(), channel=channel.id, lease=lease.ver))
 
 
+def recorded(written: Sequence[NewEvent]) -> list[Recorded]:
+    """As a log would give them back, without their hashes."""
+    rows: list[Recorded] = []
+    for event in written:
+        fields = (event.stream, event.ver, event.type, event.schema, event.src, event.dst)
+        more = (event.machine, event.at, event.id, event.corr, event.cause, event.actor)
+        row = (Position(len(rows) + 1), *fields, *more, event.node, event.fence)
+        rows.append(Recorded(*row, orjson.dumps(event.payload), b""))
+    return rows
+
+
 def measure(quick: bool) -> list[Figure]:
     """Both folds, of the same events."""
-    story = _Story()
-    story.tell(Started(at=story.clock.now(), version="bench", machine="", policy=Policy(tuners=10)))
+    story = Story()
+    story.begin()
     number = 0
-    while len(story.rows) < (QUICK_EVENTS if quick else EVENTS):
+    while len(story.written) < (QUICK_EVENTS if quick else EVENTS):
         number += 1
         story.session(number)
+    rows = recorded(story.written)
     figures: list[Figure] = []
     for name, fold in (("the dashboard", Dashboard()), ("dashboard and world", Folding())):
         begun = time.perf_counter()
-        for row in story.rows:
+        for row in rows:
             fold.fold(row)
-        per_million = (time.perf_counter() - begun) / len(story.rows) * 1e6
+        per_million = (time.perf_counter() - begun) / len(rows) * 1e6
         figures.append(Figure(f"fold of 1,000,000 events: {name}", f"{per_million:.2f} s", "4 s"))
     return figures
