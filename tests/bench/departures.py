@@ -21,7 +21,7 @@ PLAYERS, QUICK_PLAYERS = 200, 20
 LEAVE_EVERY_S = 0.02
 
 
-async def _player(host: str, port: int, number: int) -> tuple[str, socket.socket]:
+async def joined(host: str, port: int, number: int) -> tuple[str, socket.socket]:
     """Connected and reading its first bytes: its session, and its socket."""
     loop = asyncio.get_running_loop()
     sock = socket.socket()
@@ -36,7 +36,7 @@ async def _player(host: str, port: int, number: int) -> tuple[str, socket.socket
     return session, sock
 
 
-async def _drain(sockets: list[socket.socket]) -> None:
+async def drained(sockets: list[socket.socket]) -> None:
     """Read on for everyone, so that nobody stalls."""
     while True:
         for sock in list(sockets):
@@ -76,9 +76,9 @@ async def _leave(base: str, count: int) -> list[float]:
     took_ms: list[float] = []
     everyone = asyncio.Event()
     listening = asyncio.ensure_future(_listen(base, left, took_ms, count, everyone))
-    players = [await _player(host, int(port), number) for number in range(count)]
+    players = [await joined(host, int(port), number) for number in range(count)]
     sockets = [sock for _, sock in players]
-    draining = asyncio.ensure_future(_drain(sockets))
+    draining = asyncio.ensure_future(drained(sockets))
     await asyncio.sleep(2)
     for number, (session, sock) in enumerate(players):
         if number % 2:
