@@ -16,6 +16,7 @@ const aheadMs = now.told_at - Date.now(); // the bridge's clock less ours
 let wanted = now.position; // the last position heard of
 let fetching = false, soon = null, soonAt = 0, announcedAt = 0;
 const cards = new Map();
+const endedAt = new Map(); // sessions whose end was told, by position: an older answer may still list them
 
 const bridgeNow = () => Date.now() + aheadMs;
 
@@ -95,11 +96,16 @@ function newCard(session) {
   return { card, title, state, client, fault, figures, next };
 }
 
-function showSessions() {
+function removeCards() {
   const open = new Set(now.sessions.map((session) => session.id));
   for (const [id, parts] of cards) {
     if (!open.has(id)) { parts.card.remove(); cards.delete(id); }
   }
+  $("nobody").hidden = now.sessions.length > 0;
+}
+
+function showSessions() {
+  removeCards();
   for (const session of now.sessions) {
     if (!cards.has(session.id)) {
       cards.set(session.id, newCard(session));
@@ -107,7 +113,6 @@ function showSessions() {
     }
     fillCard(cards.get(session.id), session, now.gauges.sessions[session.id]);
   }
-  $("nobody").hidden = now.sessions.length > 0;
 }
 
 function fillCard(parts, session, gauge) {
@@ -172,6 +177,7 @@ async function fetchNow() {
     const answer = await fetch("api/dashboard", { cache: "no-store" });
     if (!answer.ok) throw new Error(`it answered ${answer.status}`);
     now = await answer.json();
+    leaveOutEnded();
   } catch (error) {
     if (!feed.paused) link("lost", `cannot ask the bridge: ${error.message}`);
     return false;
@@ -188,9 +194,23 @@ function refetchIn(ms) {
   soon = setTimeout(() => { soon = null; refetch(); }, ms);
 }
 
+function leaveOutEnded() {
+  for (const [id, position] of endedAt) if (position <= now.position) endedAt.delete(id);
+  now.sessions = now.sessions.filter((session) => !endedAt.has(session.id));
+}
+
+// An end is shown as it is told; what else came of it is asked for.
+function ended(event) {
+  endedAt.set(event.stream.replace("session-", ""), event.pos);
+  leaveOutEnded();
+  removeCards();
+  showSummary();
+}
+
 function changed(event) {
   wanted = Math.max(wanted, event.pos);
   announce(event);
+  if (event.dst === "ended") ended(event);
   refetchIn(event.type === "activity" && event.src === event.dst ? COUNTED_MS : CHANGED_MS);
 }
 
