@@ -195,6 +195,28 @@ class Outbound:
             failure = OutboundFailed("timeout", "upstream_head_timeout")
         raise failure
 
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        """The answer to a POST to an address that a person wrote down: status 2xx, body unread. The
+        caller closes it. Deadlines as of `ask`. No redirect is followed: what is sent was meant for
+        this address, and is another request after most of them (RFC 9110, 15.4).
+
+        Raises:
+            OutboundFailed: for everything that can go wrong out there.
+        """
+        try:
+            async with asyncio.timeout(self._head_timeout_s):
+                response = await self._hop(_parsed(url), headers, Gate(self._policy), body)
+        except TimeoutError:
+            failure = OutboundFailed("timeout", "upstream_head_timeout")
+        else:
+            if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+                return response
+            response.close()
+            failure = _not_answered(response)
+        raise failure
+
     async def close(self) -> None:
         """Close every connection; later calls of `get` are our own fault."""
         if self._session is not None:
@@ -209,15 +231,9 @@ class Outbound:
             if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
                 return Asked(response, gate.leads_from_public)
             location = response.headers.get("Location")
-            status, retry_after_s = response.status, _retry_after_s(response)
             response.close()
-            if status not in (301, 302, 303, 307, 308) or location is None:
-                raise OutboundFailed(
-                    "http_status",
-                    f"upstream_http_{status}",
-                    status=status,
-                    retry_after_s=retry_after_s,
-                )
+            if response.status not in (301, 302, 303, 307, 308) or location is None:
+                raise _not_answered(response)
             # Let the socket close before the next one opens: a provider counts connections.
             await asyncio.sleep(0)
             following = _parsed(location, base=target)
@@ -227,12 +243,14 @@ class Outbound:
         raise OutboundFailed("redirect_loop", "upstream_redirect_loop")
 
     async def _hop(
-        self, target: URL, headers: Mapping[str, str], gate: Gate
+        self, target: URL, headers: Mapping[str, str], gate: Gate, body: bytes | None = None
     ) -> aiohttp.ClientResponse:
         token = _gate.set(gate)
         try:
-            return await self._open_session().get(
+            return await self._open_session().request(
+                "GET" if body is None else "POST",
                 target.with_user(None) if target.user is not None else target,
+                data=body,
                 headers=_complete(headers, target),
                 allow_redirects=False,
             )
@@ -306,6 +324,15 @@ def _translated(error: aiohttp.ClientError, gate: Gate) -> OutboundFailed:
             return OutboundFailed("reset", "upstream_reset")
         case _:
             return OutboundFailed("protocol", "upstream_bad_http")
+
+
+def _not_answered(response: aiohttp.ClientResponse) -> OutboundFailed:
+    return OutboundFailed(
+        "http_status",
+        f"upstream_http_{response.status}",
+        status=response.status,
+        retry_after_s=_retry_after_s(response),
+    )
 
 
 def _not_connected(number: int | None) -> OutboundFailed:

@@ -19,6 +19,8 @@ from starlette.responses import Response
 from events.machine import ENDED, NEW, STATES
 from events.reasons import label_of
 from plexbridge.bridge import Bridge
+from plexbridge.notices.kinds import TEST, Kind
+from plexbridge.notices.outbox import RESULTS
 from projections import dashboard, world_state
 
 OPEN_STATES: Final = tuple(state for state in STATES if state not in (NEW, ENDED))
@@ -32,8 +34,9 @@ class BridgeCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every figure."""
-        document = self._bridge.projector.dashboard()
-        yield from _folded(document)
+        projector = self._bridge.projector
+        if projector.being_built is None:  # without, they are missing, which is what they are
+            yield from _folded(projector.dashboard())
         yield from self._gauges()
 
     def _gauges(self) -> Iterator[Metric]:
@@ -67,8 +70,12 @@ class BridgeCollector(Collector):
         lag = GaugeMetricFamily(
             "plexbridge_projection_lag_events", "durable events not folded yet", labels=["name"]
         )
-        for name in (dashboard.NAME, world_state.NAME):
-            lag.add_metric([name], max(0, bridge.durable_position - bridge.projector.position))
+        folded = {
+            dashboard.NAME: bridge.projector.position,
+            world_state.NAME: bridge.projector.decided_position,
+        }
+        for name, position in folded.items():
+            lag.add_metric([name], max(0, bridge.durable_position - position))
         yield lag
         taken = CounterMetricFamily(
             "plexbridge_upstream_bytes", "good bytes taken from providers", labels=["source"]
@@ -76,6 +83,13 @@ class BridgeCollector(Collector):
         for source, count in sorted(bridge.effects.bytes_by_source().items()):
             taken.add_metric([source], count)
         yield taken
+        notices = CounterMetricFamily(
+            "plexbridge_notices", "notices by what came of them", labels=["kind", "result"]
+        )
+        for kind in (*Kind, TEST):
+            for result in RESULTS:
+                notices.add_metric([kind, result], bridge.notices.counts[kind, result])
+        yield notices
         yield CounterMetricFamily(
             "plexbridge_cpu_seconds", "processor time", value=usage.ru_utime + usage.ru_stime
         )

@@ -15,7 +15,7 @@ from tests.service.provider_stub import ProviderStub, endless
 
 WITHIN_S = 10.0
 DASHBOARD = Path(__file__).parents[2] / "contrib" / "grafana-dashboard.json"
-LABELS = {"state", "reason", "rule", "source", "name", "le"}
+LABELS = {"state", "reason", "rule", "source", "name", "le", "kind", "result"}
 """Those of our metrics; all are bounded."""
 KINDS = {
     "tuners_in_use": int,

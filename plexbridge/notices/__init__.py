@@ -1,0 +1,1 @@
+"""Telling people what happened: decided from the recorded events, sent where they asked for it."""
