@@ -3,7 +3,7 @@
 Knows which setting and which directory belong to which part, and nothing of what the parts do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -14,9 +14,11 @@ from plexbridge.clock import Clock
 from plexbridge.data_dir import GUIDES_DIR, LINEUP_FILE, LOGOS_DIR, SOURCES_DIR
 from plexbridge.demo.provider import DemoProvider
 from plexbridge.lineup.channels import Lineup
+from plexbridge.lineup.edits import Edits
 from plexbridge.lineup.fetch import PlaylistFetcher
 from plexbridge.lineup.guide.download import GuideFetcher
 from plexbridge.lineup.guide.in_force import GuideInForce, guide_key
+from plexbridge.lineup.guide.place import GuidePlace
 from plexbridge.lineup.in_force import LineupInForce, Note, Serve
 from plexbridge.lineup.redact import redact
 from plexbridge.lineup.refreshing import ACCOUNT_BYTES_MAX, ACCOUNT_TIMEOUT_S, SourceReader
@@ -68,21 +70,31 @@ class Provisions:
             serve=serve,
         )
 
-    def guides(self, named: tuple[str, ...], lineup: Callable[[], Lineup]) -> GuideInForce:
-        """The programme guides. `named`: by the sources; what a person names comes instead of
-        these, for they may be of another country."""
-        places = self.settings.guide or named
-        guides = [(guide_key(place, self.key), place) for place in places]
+    def guides(
+        self, sources: LineupInForce, lineup: Callable[[], Lineup], edits: Callable[[], Edits]
+    ) -> GuideInForce:
+        """The programme guides: those that the sources name at the moment; what a person names
+        comes instead of these, for they may be of another country. `edits`: which channels a person
+        mapped."""
+        chosen = tuple(GuidePlace(guide_key(at, self.key), at) for at in self.settings.guide)
         if self.demo is not None:
-            guides = [(DEMO_SOURCE, self.demo.guide_url)]
+            chosen = (GuidePlace(DEMO_SOURCE, self.demo.guide_url),)
+
+        def named() -> Sequence[GuidePlace]:
+            return chosen or [
+                GuidePlace(guide_key(url, self.key), url, from_public)
+                for url, from_public in sources.guide_urls.items()
+            ]
+
         return GuideInForce(
-            guides,
+            named,
             directory=self._path(GUIDES_DIR),
             fetcher=GuideFetcher(self.outbound),
             clock=self.clock,
             random=self.random,
             lineup=lineup,
             note=self.note,
+            edits=edits,
         )
 
     def _listed(self) -> list[Source]:

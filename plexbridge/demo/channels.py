@@ -1,10 +1,12 @@
-"""What the pretend provider offers: six channels, and what is said to be on them.
+"""What the pretend provider offers: six channels that are well, three that show what else there is,
+and what is said to be on them.
 
 Knows names and programmes; the pictures are drawn by `contrib/make_demo_clips.sh`, which burns the
 same names into them. Refuses to know times of day and formats.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 MINUTES_PER_DAY = 24 * 60
 
@@ -19,6 +21,17 @@ class Show:
     description: str
 
 
+class Way(StrEnum):
+    """How a channel comes."""
+
+    PLAIN = "live"
+    HLS = "hls"
+    STALLS = "stalling"
+    """Now and then nothing comes for some seconds."""
+    FAILS = "failing"
+    """Its first upstream ends now and then; a second one is well."""
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """One channel and the round of shows that fills its day."""
@@ -27,6 +40,14 @@ class Channel:
     name: str
     group: str
     shows: tuple[Show, ...]
+    way: Way = Way.PLAIN
+    clip: int = 0
+    """Number of the channel whose clip it shows; 0: its own."""
+
+    @property
+    def clip_name(self) -> str:
+        """The file of its clip."""
+        return f"{self.clip or self.number}.ts"
 
     def __post_init__(self) -> None:
         assert MINUTES_PER_DAY % self.round_minutes == 0, "a day holds whole rounds"
@@ -103,4 +124,18 @@ CHANNELS = (
             Show("Line by Line", 30, "Documentary", "How a map makes a city."),
         ),
     ),
+)
+
+
+def _also(number: int, clip: int, what: str, way: Way) -> Channel:
+    """Another channel with the programmes of one of the six."""
+    shown = CHANNELS[clip - 1]
+    name = f"{shown.name} ({what})"
+    return replace(shown, number=number, name=name, group="To Try Out", way=way, clip=clip)
+
+
+TO_TRY_OUT = (
+    _also(7, 1, "HLS", Way.HLS),
+    _also(8, 2, "stalls now and then", Way.STALLS),
+    _also(9, 6, "fails over now and then", Way.FAILS),
 )

@@ -45,6 +45,10 @@ class Offer(Protocol):
         """Whether a live channel is at this path."""
         ...
 
+    def is_down(self, path: str) -> bool:
+        """Whether there is nothing to be had of a live channel at the moment."""
+        ...
+
     def watch(self, path: str) -> Viewing:
         """Count a viewer of a live channel in."""
         ...
@@ -98,6 +102,8 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, request: Request, *, with_body: bool) -> None:
         if self._provider.is_live(request.path):
+            if self._provider.is_down(request.path):
+                raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE)
             self._send_live(request.path, with_body=with_body)
             return
         document = self._provider.document(request.path, request.query)
@@ -132,6 +138,9 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None, "only an open connection is sent to"
         self._stop_timer()
         if self._viewing is None or self._transport.is_closing():
+            return
+        if self._viewing.over:
+            self._transport.close()
             return
         while (packets := self._viewing.due()) is not None:
             self._transport.write(packets)

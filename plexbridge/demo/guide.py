@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from xml.sax.saxutils import escape, quoteattr
 
 from events.ids import UnixMicros
-from plexbridge.demo.channels import MINUTES_PER_DAY, Channel, Show
+from plexbridge.demo.channels import MINUTES_PER_DAY, Channel, Show, Way
 
 _DAYS_AROUND = 1
 """Yesterday and tomorrow too: no player's window around now is left empty, wherever it lives."""
@@ -19,12 +19,27 @@ def playlist(channels: Sequence[Channel], base_url: str) -> str:
     """The channels as an M3U whose addresses begin with `base_url` (no slash at its end)."""
     lines = [f'#EXTM3U url-tvg="{base_url}/guide.xml"']
     for channel in channels:
-        lines.append(
+        told = (
             f'#EXTINF:-1 tvg-id="{channel.tvg_id}" tvg-chno="{channel.number}" '
             f'tvg-name="{channel.name}" group-title="{channel.group}",{channel.name}'
         )
-        lines.append(f"{base_url}/live/{channel.number}.ts")
+        for path in upstream_paths(channel):
+            lines += [told, f"{base_url}{path}"]
     return "\n".join(lines) + "\n"
+
+
+def upstream_paths(channel: Channel) -> tuple[str, ...]:
+    """Where a channel is to be had, the preferred place first."""
+    plain = f"/{Way.PLAIN}/{channel.number}.ts"
+    match channel.way:
+        case Way.PLAIN:
+            return (plain,)
+        case Way.HLS:
+            return (f"/{Way.HLS}/{channel.number}.m3u8",)
+        case Way.STALLS:
+            return (f"/{Way.STALLS}/{channel.number}.ts",)
+        case Way.FAILS:
+            return f"/{Way.FAILS}/{channel.number}.ts", plain
 
 
 def guide(channels: Sequence[Channel], now: UnixMicros) -> str:

@@ -1,5 +1,5 @@
 """The pretend provider: an HTTP server on loopback with a playlist, an Xtream account, a guide and
-six live channels.
+nine live channels: most plain, one by HLS, two with trouble that comes by the clock.
 
 Knows what is offered at which path. Refuses to know the bridge: to it, this is a provider like any
 other. Position in the programme is wall time, so that a restart goes on where it was.
@@ -13,11 +13,13 @@ from importlib import resources
 import orjson
 
 from plexbridge.clock import Clock
-from plexbridge.demo.channels import CHANNELS, Channel
+from plexbridge.demo.channels import CHANNELS, TO_TRY_OUT, Channel, Way
 from plexbridge.demo.connection import Connection, Document
-from plexbridge.demo.guide import guide, playlist
+from plexbridge.demo.guide import guide, playlist, upstream_paths
+from plexbridge.demo.hls import media_playlist, segment
 from plexbridge.demo.loop import TICKS_PER_SECOND, LoopingClip
-from plexbridge.demo.viewers import Viewers, Viewing
+from plexbridge.demo.trouble import down_for_s, silent_for_s
+from plexbridge.demo.viewers import Viewers, Viewing, never
 from plexbridge.demo.xtream import PASSWORD, USER, live_path, player_api
 
 _HOST = "127.0.0.1"
@@ -28,11 +30,15 @@ _BURST_90K = TICKS_PER_SECOND
 class DemoProvider:
     """Serves until closed. One per bridge; all methods on the event loop."""
 
-    def __init__(self, clock: Clock, channels: Sequence[Channel] = CHANNELS) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._channels = channels
-        self._live = {f"/live/{channel.number}.ts": channel for channel in channels}
-        self._live |= {live_path(channel): channel for channel in channels}
+        self._channels = (*CHANNELS, *TO_TRY_OUT)
+        self._live: dict[str, Channel] = {}
+        self._hls: dict[str, Channel] = {}
+        for channel in self._channels:
+            self._live[live_path(channel)] = channel
+            paths = self._hls if channel.way is Way.HLS else self._live
+            paths |= dict.fromkeys(upstream_paths(channel), channel)
         self._clips: dict[int, LoopingClip] = {}
         self._server: asyncio.Server | None = None
         self._base_url: str | None = None
@@ -116,6 +122,8 @@ class DemoProvider:
         """What stands at a path, if it is not a live channel."""
         if path == "/player_api.php":
             return Document("application/json", player_api(self._channels, query))
+        if path.startswith(f"/{Way.HLS}/"):
+            return self._hls_document(path)
         make = self._documents.get(path)
         return make() if make is not None else None
 
@@ -123,14 +131,41 @@ class DemoProvider:
         """Whether a live channel is at this path."""
         return path in self._live
 
+    def is_down(self, path: str) -> bool:
+        """Whether there is nothing to be had of it at the moment."""
+        return _fails(path) and down_for_s(self._clock.now() / 1_000_000) > 0
+
     def watch(self, path: str) -> Viewing:
         """Count a viewer in and give the programme from this moment on."""
         channel = self._live[path]
-        now_90k = self._clock.now() * TICKS_PER_SECOND // 1_000_000
+        now_90k = self._now_90k()
         pieces = self._clips[channel.number].play(now_90k - _BURST_90K)
         self._viewers.enter(channel)
         leave = functools.partial(self._viewers.leave, channel)
-        return Viewing(pieces, self._clock, now_90k, leave)
+        return Viewing(
+            pieces,
+            self._clock,
+            now_90k,
+            leave,
+            silent_for_s=silent_for_s if path.startswith(f"/{Way.STALLS}/") else never,
+            down_for_s=down_for_s if _fails(path) else never,
+        )
+
+    def _hls_document(self, path: str) -> Document | None:
+        """A list, or one of its segments: `/hls/7.m3u8`, `/hls/7/123.ts`."""
+        if (channel := self._hls.get(path)) is not None:
+            clip = self._clips[channel.number]
+            text = media_playlist(clip, self._now_90k(), str(channel.number))
+            return Document("application/vnd.apple.mpegurl", text.encode())
+        folder, _, name = path.removesuffix(".ts").rpartition("/")
+        channel = self._hls.get(f"{folder}.m3u8")
+        if channel is None or not name.isascii() or not name.isdigit():
+            return None
+        body = segment(self._clips[channel.number], self._now_90k(), int(name[:12]))
+        return None if body is None else Document("video/mp2t", body)
+
+    def _now_90k(self) -> int:
+        return self._clock.now() * TICKS_PER_SECOND // 1_000_000
 
     def _playlist(self) -> Document:
         text = playlist(self._channels, self.base_url)
@@ -144,10 +179,14 @@ class DemoProvider:
         return Document("application/json", orjson.dumps(self._viewers.figures(self._channels)))
 
 
+def _fails(path: str) -> bool:
+    return path.startswith(f"/{Way.FAILS}/")
+
+
 def _load_clips(channels: Sequence[Channel]) -> dict[int, LoopingClip]:
     """Read every channel's clip. Blocking."""
     clips = resources.files("plexbridge.demo").joinpath("clips")
     return {
-        channel.number: LoopingClip(clips.joinpath(f"{channel.number}.ts").read_bytes())
+        channel.number: LoopingClip(clips.joinpath(channel.clip_name).read_bytes())
         for channel in channels
     }

@@ -9,6 +9,13 @@ from plexbridge.clock import Clock
 from plexbridge.demo.channels import Channel
 from plexbridge.demo.loop import TICKS_PER_SECOND, Piece
 
+Trouble = Callable[[float], float]
+
+
+def never(at_s: float) -> float:
+    """No trouble at any time."""
+    return 0.0
+
 
 class Viewers:
     """Who watches, now and so far."""
@@ -61,8 +68,17 @@ class Viewing:
     """
 
     def __init__(
-        self, pieces: Iterator[Piece], clock: Clock, now_90k: int, leave: Callable[[], None]
+        self,
+        pieces: Iterator[Piece],
+        clock: Clock,
+        now_90k: int,
+        leave: Callable[[], None],
+        *,
+        silent_for_s: Trouble = never,
+        down_for_s: Trouble = never,
     ) -> None:
+        """`silent_for_s` and `down_for_s`: of the seconds of wall time; how long nothing comes yet,
+        and how long there is nothing yet."""
         self._pieces = pieces
         self._clock = clock
         self._began_90k = now_90k
@@ -70,6 +86,13 @@ class Viewing:
         self._next = next(pieces)
         self.leave = leave
         """To be called once, when the viewer is gone."""
+        self._silent_for_s = silent_for_s
+        self._down_for_s = down_for_s
+
+    @property
+    def over(self) -> bool:
+        """Whether the provider ends it."""
+        return self._down_for_s(self._at_s) > 0
 
     def due(self) -> bytes | memoryview | None:
         """The next packets, if it is time for them."""
@@ -81,5 +104,11 @@ class Viewing:
 
     def wait_s(self) -> float:
         """Seconds until there is something to send; 0 or less: now."""
+        at_s = self._at_s
+        return max(self._next.due_90k / TICKS_PER_SECOND - at_s, self._silent_for_s(at_s))
+
+    @property
+    def _at_s(self) -> float:
+        """Seconds since 1970, paced by the monotonic clock."""
         elapsed_s = self._clock.monotonic() - self._began_s
-        return (self._next.due_90k - self._began_90k) / TICKS_PER_SECOND - elapsed_s
+        return self._began_90k / TICKS_PER_SECOND + elapsed_s

@@ -10,26 +10,22 @@ is looked at again when its channel is made.
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from events.ids import ChannelId, SourceId
-from plexbridge.lineup.channels import Channel, Lineup
+from events.ids import SourceId
+from plexbridge.lineup.channels import Lineup
+from plexbridge.lineup.given_numbers import GivenNumbers, Wishes, numbers_for, remember
 from plexbridge.lineup.m3u import Entry
-from plexbridge.lineup.numbering import guide_number, rank
-from plexbridge.lineup.redact import digest, redact
-from plexbridge.relay.ports import Upstream
+from plexbridge.lineup.numbering import code, guide_number, text_of
+from plexbridge.lineup.packing import Packing, Parts
+from plexbridge.lineup.redact import digest
 
 UPSTREAMS_MAX = 16
 """Per channel. A viewer has left before a sixteenth backup is tried; a list of one repeated name
 must not make one channel of it all."""
-
-_NO_HEADERS: MappingProxyType[str, str] = MappingProxyType({})
-_MINORS = 10_001
-"""Of one major number: none, and four digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,44 +34,66 @@ class Listing:
 
     source: SourceId
     entries: Sequence[Entry]
+    counted: bool = False
+    """Whether its numbers only count its entries, as a panel's do: one that goes changes those of
+    all that follow."""
+    account: SourceId | None = None
+    """Whose connections its upstreams take, where that is another source of the same account."""
+
+    @property
+    def counts_as(self) -> SourceId:
+        """Whose connections its upstreams take."""
+        return self.account or self.source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What must stay as it was: the numbers, at a refresh."""
+
+    given: GivenNumbers = field(default_factory=GivenNumbers)
+    edited: Mapping[int, int] = field(default_factory=dict)
+    """Codes of numbers that people chose, and ids of the channels they are for."""
+    today: int = 0
+    """Days since 1970."""
 
 
 def assign(listings: Iterable[Listing], key: bytes) -> Lineup:
-    """The lineup of all sources together; see `channels_of`."""
-    return Lineup(channels_of(listings, key))
+    """The lineup of all sources together; see `Assignment`."""
+    return Lineup.of_parts(Assignment(listings, Before()).parts(key))
 
 
-def channels_of(
-    listings: Iterable[Listing], key: bytes, *, show: Callable[[str], str] = redact
-) -> Iterator[Channel]:
-    """The channels of all sources together, in guide order; where they list the same channel, the
-    earlier source is preferred. `key` (at most 64 bytes, secret, the same at every start) keys the
-    URLs' digests; `show` makes what may be shown of one.
+class Assignment:
+    """The channels of all sources together; where they list the same channel, the earlier source is
+    preferred."""
 
-    Numbers that playlists give are kept, the first to ask for one has it; every other channel gets
-    the lowest free whole number, in the order of the lists.
-    """
-    listed = _Listed(listings)
-    drafts = _Drafts(listed)
-    numbers = _numbered(drafts.wanted)
-    ids = _identified(listed, drafts)
-    for draft in sorted(range(len(ids)), key=numbers.__getitem__):
-        number = _number_text(numbers[draft])
-        places = (drafts.first[draft], *drafts.more.get(draft, ()))
-        entries = [listed.entry(place) for place in places]
-        first = entries[0]
-        yield Channel(
-            id=_channel_id(ids[draft]),
-            guide_number=number,
-            guide_name=first.name or f"Channel {number}",
-            group=first.group,
-            tvg_id=first.tvg_id,
-            logo=first.logo,
-            upstreams=tuple(
-                _upstream(listed.source(place), entry, key, show)
-                for place, entry in zip(places, entries, strict=True)
-            ),
-        )
+    def __init__(self, listings: Iterable[Listing], before: Before) -> None:
+        """Decide which entries are one channel, and its id and number: see `numbers_for`."""
+        self._listed = _Listed(listings)
+        self._drafts = _Drafts(self._listed)
+        self._ids = _identified(self._listed, self._drafts)
+        wishes = Wishes(ids=self._ids, said=self._drafts.wanted, counted=self._drafts.counted)
+        self._numbers = numbers_for(wishes, before.given, before.edited)
+        self.given = remember(wishes, self._numbers, before.given, before.today)
+        """For the next one."""
+
+    def parts(self, key: bytes) -> Parts:
+        """The channels, packed in guide order. `key` (at most 64 bytes, secret, the same at every
+        start) keys the URLs' digests."""
+        packing = Packing()
+        listed, drafts = self._listed, self._drafts
+        for draft in sorted(range(len(self._ids)), key=self._numbers.__getitem__):
+            place, number = drafts.first[draft], self._numbers[draft]
+            listing, first = listed.at(place)
+            upstreams = [(listing.counts_as, first.url, first.headers, digest(first.url, key))]
+            for place in drafts.more.get(draft, ()):
+                listing, entry = listed.at(place)
+                upstreams.append(
+                    (listing.counts_as, entry.url, entry.headers, digest(entry.url, key))
+                )
+            name = first.name or f"Channel {text_of(number)}"
+            texts = (name, first.group, first.tvg_id, first.logo)
+            packing.add(self._ids[draft], number, texts, upstreams)
+        return packing.parts()
 
 
 class _Listed:
@@ -89,30 +107,14 @@ class _Listed:
             self._starts.append(self._count)
             self._count += len(listing.entries)
 
-    def __iter__(self) -> Iterator[Entry]:
-        for listing in self._listings:
-            yield from listing.entries
+    def __iter__(self) -> Iterator[Listing]:
+        return iter(self._listings)
 
-    def at(self, places: Iterable[int]) -> Iterator[tuple[SourceId, Entry]]:
-        """Sources and entries at rising places: in one reading, and so faster than one by one."""
-        ahead = iter(places)
-        wanted = next(ahead, None)
-        place = 0
-        for listing in self._listings:
-            for entry in listing.entries:
-                if place == wanted:
-                    yield listing.source, entry
-                    wanted = next(ahead, None)
-                place += 1
-
-    def entry(self, place: int) -> Entry:
-        """The entry at a place."""
+    def at(self, place: int) -> tuple[Listing, Entry]:
+        """The entry at a place, and the listing it is of."""
         at = bisect_right(self._starts, place) - 1
-        return self._listings[at].entries[place - self._starts[at]]
-
-    def source(self, place: int) -> SourceId:
-        """Who lists it."""
-        return self._listings[bisect_right(self._starts, place) - 1].source
+        listing = self._listings[at]
+        return listing, listing.entries[place - self._starts[at]]
 
 
 class _Drafts:
@@ -124,25 +126,40 @@ class _Drafts:
         self.more: dict[int, list[int]] = {}
         """Places of further upstreams; few channels have any."""
         self.wanted = array("Q")
-        """Coded; 0 for none."""
+        """Codes of numbers; 0 for none."""
+        self.counted = bytearray()
+        """1 where a list only counts."""
+        self.known_by = array("Q")
+        """Digests of what each is known by, from one refresh to the next."""
         self._urls = array("q")
         """Of each entry; of equal ones only the first becomes an upstream of its channel."""
         known: dict[int, int] = {}
         """What a draft is known by. Equal texts have equal hashes, and nobody outside can find two
         others that have: they are keyed anew in each process."""
-        for place, entry in enumerate(listed):
-            self._urls.append(hash(entry.url))
-            number = _number_code(entry.number)
-            marks = _marks(entry, number)
-            draft = next((known[mark] for mark in marks if mark in known), None)
-            if draft is None or len(self.more.get(draft, ())) + 1 == UPSTREAMS_MAX:
-                draft = len(self.first)
-                self.first.append(place)
-                self.wanted.append(number)
-            else:
-                self._add(draft, place)
-            for mark in marks:
-                known[mark] = draft
+        for listing in listed:
+            for entry in listing.entries:
+                self._take(listing, entry, known)
+
+    def _take(self, listing: Listing, entry: Entry, known: dict[int, int]) -> None:
+        place = len(self._urls)
+        self._urls.append(hash(entry.url))
+        number = _number_code(entry.number) if entry.number else 0
+        marks = _marks(entry, number)
+        draft = None
+        for mark in marks:
+            if mark in known:
+                draft = known[mark]
+                break
+        if draft is None or len(self.more.get(draft, ())) + 1 == UPSTREAMS_MAX:
+            draft = len(self.first)
+            self.first.append(place)
+            self.wanted.append(number)
+            self.counted.append(listing.counted)
+            self.known_by.append(_hashed(_base(listing, entry)))
+        else:
+            self._add(draft, place)
+        for mark in marks:
+            known[mark] = draft
 
     def _add(self, draft: int, place: int) -> None:
         """A further upstream, unless it is the same URL once more."""
@@ -152,17 +169,9 @@ class _Drafts:
 
 
 def _number_code(text: str) -> int:
-    """A guide number as one whole number that sorts alike; 0: it is none."""
-    number = guide_number(text) if text else None
-    if number is None:
-        return 0
-    major, minor = rank(number)
-    return major * _MINORS + minor + 1
-
-
-def _number_text(code: int) -> str:
-    major, minor = divmod(code, _MINORS)
-    return f"{major}.{minor - 1}" if minor else str(major)
+    """Of a guide number as lists write it; 0: it is none."""
+    number = guide_number(text)
+    return 0 if number is None else code(number)
 
 
 def _marks(entry: Entry, number: int) -> list[int]:
@@ -177,33 +186,13 @@ def _marks(entry: Entry, number: int) -> list[int]:
     return marks
 
 
-def _numbered(wanted: "array[int]") -> "array[int]":
-    """A number for each draft, coded."""
-    numbers = array("Q", bytes(8 * len(wanted)))
-    taken: set[int] = set()
-    for draft, code in enumerate(wanted):
-        if code and code not in taken:
-            taken.add(code)
-            numbers[draft] = code
-    free = _MINORS
-    for draft, code in enumerate(numbers):
-        if code:
-            continue
-        while free in taken:
-            free += _MINORS
-        numbers[draft] = free
-        free += _MINORS
-    return numbers
-
-
 def _identified(listed: _Listed, drafts: _Drafts) -> "array[int]":
     """An id for each draft. Of several known by the same, the first by name keeps the plain id and
     the others are told apart by name, number and group: the order of the list has no say, until
     even these are the same and only counting is left."""
     ids = array("Q", bytes(8 * len(drafts.first)))
     same: dict[int, int | list[int]] = {}
-    for draft, (source, entry) in enumerate(listed.at(drafts.first)):
-        made = _hashed(_base(source, entry))
+    for draft, made in enumerate(drafts.known_by):
         held = same.setdefault(made, draft)
         if isinstance(held, list):
             held.append(draft)
@@ -220,7 +209,7 @@ def _identified(listed: _Listed, drafts: _Drafts) -> "array[int]":
         twins = sorted((_twin(listed, drafts, draft), draft) for draft in several)
         for at, (twin, draft) in enumerate(twins):
             place = drafts.first[draft]
-            base = _base(listed.source(place), listed.entry(place))
+            base = _base(*listed.at(place))
             text = base if at == 0 else "\0".join((base, *twin))
             made = _hashed(text)
             while made in taken:
@@ -231,41 +220,27 @@ def _identified(listed: _Listed, drafts: _Drafts) -> "array[int]":
     return ids
 
 
-def _base(source: SourceId, entry: Entry) -> str:
+def _base(listing: Listing, entry: Entry) -> str:
     """What a channel is known by from one refresh to the next, kind first. Never a URL's login:
     of the URL only the end of the path, and only where the list says nothing else."""
     if entry.tvg_id:
-        return f"{source}\0id\0{entry.tvg_id}"
+        return f"{listing.source}\0id\0{entry.tvg_id}"
     if entry.name:
-        return f"{source}\0name\0{entry.name}"
+        return f"{listing.source}\0name\0{entry.name}"
     try:
         path = urlsplit(entry.url).path
     except ValueError:
         path = ""
-    return f"{source}\0path\0{path.rpartition('/')[2]}"
+    return f"{listing.source}\0path\0{path.rpartition('/')[2]}"
 
 
 def _twin(listed: _Listed, drafts: _Drafts, draft: int) -> tuple[str, str, str]:
     """What tells it from others that are known by the same."""
-    first = listed.entry(drafts.first[draft])
+    _, first = listed.at(drafts.first[draft])
     wanted = drafts.wanted[draft]
-    return first.name, _number_text(wanted) if wanted else "", first.group
+    return first.name, text_of(wanted) if wanted else "", first.group
 
 
 def _hashed(text: str) -> int:
     made = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(made, "big")
-
-
-def _channel_id(number: int) -> ChannelId:
-    return ChannelId(f"{number:016x}")
-
-
-def _upstream(source: SourceId, entry: Entry, key: bytes, show: Callable[[str], str]) -> Upstream:
-    return Upstream(
-        source=source,
-        url=entry.url,
-        headers=MappingProxyType(dict(entry.headers)) if entry.headers else _NO_HEADERS,
-        redacted=show(entry.url),
-        digest=digest(entry.url, key),
-    )

@@ -13,6 +13,7 @@ from events.ids import ChannelId
 from plexbridge.lineup.channel import Channel
 from plexbridge.lineup.numbering import rank
 from plexbridge.lineup.packed import PackedChannels
+from plexbridge.lineup.packing import Parts, pack
 
 __all__ = ["PACK_ABOVE", "Channel", "Lineup"]
 
@@ -40,7 +41,7 @@ class Lineup:
         rest = iter(channels)
         first = list(islice(rest, PACK_ABOVE + 1))
         if len(first) > PACK_ABOVE:
-            self._pack(chain(first, rest))
+            self._hold_packed(PackedChannels.of(chain(first, rest)))
         else:
             self._hold(first)
 
@@ -54,18 +55,31 @@ class Lineup:
         enabled = all(channel.enabled for channel in everything)
         self.everything = everything
         self.channels = everything if enabled else tuple(c for c in everything if c.enabled)
-        self.digest = _Digest().of(everything)
+        self.digest = _digest(everything)
 
-    def _pack(self, channels: Iterable[Channel]) -> None:
-        told = _Digest()
-        packed = PackedChannels(told.passing(channels))
+    def _hold_packed(self, packed: PackedChannels) -> None:
         self._by_number, self._by_id = packed.by_number, packed.by_id
         self.everything = packed
         self.channels = packed
-        if not packed.all_enabled:
-            self.channels = PackedChannels(one for one in packed if one.enabled)
-        # As a rule they come in guide order: then all of them have been told already.
-        self.digest = told.text() if packed.came_in_order else _Digest().of(packed)
+        if not packed.parts.all_enabled:
+            self.channels = PackedChannels.of(one for one in packed if one.enabled)
+        self.digest = packed.parts.digest
+
+    @classmethod
+    def of_parts(cls, parts: Parts) -> "Lineup":
+        """The lineup of channels that were packed in guide order; of a long one none is looked at
+        for it."""
+        packed = PackedChannels(parts)
+        if len(packed) <= PACK_ABOVE:
+            return cls(packed)
+        made = cls.__new__(cls)
+        made._hold_packed(packed)
+        return made
+
+    def parts(self) -> Parts:
+        """Its channels packed, to be stored."""
+        everything = self.everything
+        return everything.parts if isinstance(everything, PackedChannels) else pack(everything)
 
     def by_number(self, guide_number: str, *, disabled: bool = False) -> Channel | None:
         """The channel with this guide number; with `disabled`, also one that players are not
@@ -105,29 +119,10 @@ def _if_given(channel: Channel | None, disabled: bool) -> Channel | None:
     return channel if channel is not None and (channel.enabled or disabled) else None
 
 
-class _Digest:
+def _digest(channels: Iterable[Channel]) -> str:
     """Differs whenever anything of the channels, or their order, does."""
-
-    def __init__(self) -> None:
-        self._state = blake2b(digest_size=8)
-
-    def of(self, channels: Iterable[Channel]) -> str:
-        """Of these."""
-        for channel in channels:
-            self._add(channel)
-        return self.text()
-
-    def passing(self, channels: Iterable[Channel]) -> Iterator[Channel]:
-        """The same channels; when the last has passed, `text` is theirs."""
-        for channel in channels:
-            self._add(channel)
-            yield channel
-
-    def text(self) -> str:
-        """16 hex digits."""
-        return self._state.hexdigest()
-
-    def _add(self, channel: Channel) -> None:
+    state = blake2b(digest_size=8)
+    for channel in channels:
         texts = [
             channel.id,
             channel.guide_number,
@@ -142,7 +137,8 @@ class _Digest:
             texts += (upstream.source, upstream.digest)
             for name, value in upstream.headers.items():
                 texts += (name, value)
-        self._state.update("\0".join(texts).encode("utf-8", "surrogatepass") + b"\n")
+        state.update("\0".join(texts).encode("utf-8", "surrogatepass") + b"\n")
+    return state.hexdigest()
 
 
 Lineup.EMPTY = Lineup(())

@@ -1,7 +1,8 @@
 """The edits in `lineup.db`: a table of their own beside the listed lineup.
 
 What the other tables hold can be had again from the providers; this one cannot, and no refresh
-touches it. Knows the table; which edits may be made is not its business. Blocks in threads only.
+touches it. Beside it stands the last change, as it was before. Knows the tables; which edits may be
+made is not its business. Blocks in threads only.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from sqlite_utils import Database
 
 from events.ids import ChannelId
 from plexbridge.lineup.edits import AS_LISTED, Edit, Edits
+from plexbridge.lineup.edits_undo import LastChange
 from plexbridge.lineup.store_faults import faults_named
 from plexbridge.log.driver import SqliteConnection, open_reader, open_writer
 
@@ -31,7 +33,13 @@ _SAVE: Final = (
 )
 _DROP: Final = "DELETE FROM edits WHERE channel = ?"
 _LOAD: Final = f"SELECT channel, {', '.join(_COLUMNS)} FROM edits"
-_EXISTS: Final = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'edits'"
+_EXISTS: Final = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+_LAST: Final = "last_change"
+"""The table of channels as they were; `LAST_ABOUT` has a row of JSON about them."""
+
+_LAST_ABOUT: Final = "last_change_about"
+_SAVE_LAST: Final = _SAVE.replace("INTO edits", f"INTO {_LAST}")
+_LOAD_LAST: Final = _LOAD.replace("FROM edits", f"FROM {_LAST}")
 
 
 class EditStore:
@@ -46,25 +54,56 @@ class EditStore:
         Raises:
             StoreUnusable: there may be some, and they cannot be read.
         """
-        return await asyncio.to_thread(self._load)
+        return await asyncio.to_thread(self.read)
 
-    async def save(self, edits: Mapping[ChannelId, Edit]) -> None:
+    async def load_last(self) -> LastChange | None:
+        """The last change; None: nothing was changed yet.
+
+        Raises:
+            StoreUnusable: it cannot be read.
+        """
+        return await asyncio.to_thread(self._load_last)
+
+    async def save(self, edits: Mapping[ChannelId, Edit], last: LastChange | None = None) -> None:
         """Store the edits of these channels, all or none; `AS_LISTED` takes a channel's away.
+        `last`: the change that they are of, kept with them.
 
         Raises:
             StoreUnusable: nothing was changed.
         """
-        await asyncio.to_thread(self._save, edits)
+        await asyncio.to_thread(self._save, edits, last)
 
-    def _load(self) -> Edits:
+    def read(self) -> Edits:
+        """The same, for a thread or a process of its own: it blocks.
+
+        Raises:
+            StoreUnusable: there may be some, and they cannot be read.
+        """
         if not self._path.exists():
             return {}
         with faults_named(self._path, _REMEDY), closing(open_reader(self._path)) as connection:
-            if not connection.execute(_EXISTS):
+            if not connection.execute(_EXISTS, ("edits",)):
                 return {}
             return {ChannelId(row[0]): _edit(row[1:]) for row in connection.execute(_LOAD)}
 
-    def _save(self, edits: Mapping[ChannelId, Edit]) -> None:
+    def _load_last(self) -> LastChange | None:
+        if not self._path.exists():
+            return None
+        with faults_named(self._path, _REMEDY), closing(open_reader(self._path)) as connection:
+            if not connection.execute(_EXISTS, (_LAST_ABOUT,)):
+                return None
+            [(text,)] = connection.execute(f"SELECT about FROM {_LAST_ABOUT}")
+            about: dict[str, Any] = orjson.loads(text)
+            before = {ChannelId(row[0]): _edit(row[1:]) for row in connection.execute(_LOAD_LAST)}
+        return LastChange(
+            by=about["by"],
+            how=about["how"],
+            fields=tuple(about["fields"]),
+            channels=about["channels"],
+            before=before,
+        )
+
+    def _save(self, edits: Mapping[ChannelId, Edit], last: LastChange | None) -> None:
         kept = [(channel, *_row(edit)) for channel, edit in edits.items() if edit != AS_LISTED]
         gone = [(channel,) for channel, edit in edits.items() if edit == AS_LISTED]
         with faults_named(self._path, _REMEDY):
@@ -74,19 +113,33 @@ class EditStore:
             with closing(open_writer(self._path)) as connection:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    _create_table(connection)
+                    _create_table(connection, "edits")
                     connection.executemany(_DROP, gone)
                     connection.executemany(_SAVE, kept)
+                    if last is not None:
+                        _save_last(connection, last)
                     connection.execute("COMMIT")
                 finally:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
 
 
-def _create_table(connection: SqliteConnection) -> None:
+def _save_last(connection: SqliteConnection, last: LastChange) -> None:
+    """In place of the one before it."""
+    about = {"by": last.by, "how": last.how, "fields": last.fields, "channels": last.channels}
+    _create_table(connection, _LAST)
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {_LAST_ABOUT} (about TEXT NOT NULL)")
+    connection.execute(f"DELETE FROM {_LAST}")
+    connection.execute(f"DELETE FROM {_LAST_ABOUT}")
+    rows = ((channel, *_row(edit)) for channel, edit in last.before.items())
+    connection.executemany(_SAVE_LAST, rows)
+    connection.execute(f"INSERT INTO {_LAST_ABOUT} VALUES (?)", (orjson.dumps(about).decode(),))
+
+
+def _create_table(connection: SqliteConnection, name: str) -> None:
     """Within a major version its changes are additive, as those of the other tables."""
     columns = {"channel": str, **dict.fromkeys(_TEXTS, str), **dict.fromkeys(_FLAGS, int)}
-    table = Database(connection.raw).table("edits")
+    table = Database(connection.raw).table(name)
     if not table.exists():
         table.create(columns, pk="channel", if_not_exists=True)
 

@@ -27,7 +27,7 @@ class Edit:
     """A URL; empty: none, whatever is listed."""
     favourite: bool | None = None
     tvg_id: str | None = None
-    """The guide channel it is mapped to; empty: to none by its id."""
+    """The guide channel it is mapped to; empty: to none."""
     upstreams: tuple[str, ...] | None = None
     """Digests in the order in which they are to be tried; those not named come after, as listed."""
 
@@ -65,7 +65,7 @@ def apply(listed: Lineup, edits: Edits) -> Lineup:
     Numbers stay unique: an edited one comes before a listed one, an enabled channel before a
     disabled one; who is left without gets the lowest free whole number.
     """
-    if not any(channel.id in edits for channel in listed.everything):
+    if not any(listed.has(channel) for channel in edits):
         return listed
     channels = [_edited(channel, edits.get(channel.id, AS_LISTED)) for channel in listed.everything]
     numbers = _numbered(channels, edits)

@@ -14,6 +14,13 @@ from plexbridge.lineup.edit_store import EditStore
 from plexbridge.lineup.edits import AS_LISTED, Edits, apply
 from plexbridge.lineup.edits_plan import Patches, Plan, plan
 from plexbridge.lineup.edits_told import event_of
+from plexbridge.lineup.edits_undo import (
+    AnotherChange,
+    LastChange,
+    NothingToTakeBack,
+    last_change,
+    taken_back,
+)
 
 EDITED: Final = "edited"
 """Type of the event on stream `lineup`."""
@@ -33,6 +40,8 @@ class EditsInForce:
         self.listed = Lineup.EMPTY
         """What the providers list."""
         self.edits: Edits = {}
+        self.last: LastChange | None = None
+        """The change that can be taken back."""
         self._store = store
         self._note = note
         self._turn = asyncio.Lock()
@@ -45,6 +54,7 @@ class EditsInForce:
                 that somebody took away.
         """
         self.edits = await self._store.load()
+        self.last = await self._store.load_last()
 
     async def serve(self, listed: Lineup) -> None:
         """Put a new listing in force, with the edits laid over it."""
@@ -72,12 +82,32 @@ class EditsInForce:
         async with self._turn:
             found = await self._planned(wish)
             if found.edits:
-                await self._store.save(found.edits)
+                last = last_change(found, self.edits, by=by, how=how)
+                await self._store.save(found.edits, last)
+                self.last = last
                 edits = {**self.edits, **found.edits}
                 self.edits = {key: edit for key, edit in edits.items() if edit != AS_LISTED}
                 self.lineup = found.lineup
                 await self._note(LINEUP_STREAM, EDITED, event_of(found, by=by, how=how))
             return found
+
+    def taking_back(self, change: str | None = None) -> Wish:
+        """To have everything as it was before the last change, which has to be that of the id
+        `change` where one is given.
+
+        The wish raises:
+            NothingToTakeBack, AnotherChange: when its turn comes.
+        """
+
+        def wish(lineup: Lineup, edits: Edits) -> Patches:
+            last = self.last
+            if last is None:
+                raise NothingToTakeBack
+            if change is not None and change != last.id:
+                raise AnotherChange
+            return taken_back(last, lineup)
+
+        return wish
 
     async def _planned(self, wish: Wish) -> Plan:
         return await asyncio.to_thread(_plan, wish, self.listed, self.lineup, self.edits)

@@ -18,8 +18,8 @@ from plexbridge.lineup.m3u import Entry
 
 _MODE: Final = 0o600
 _BUFFER_BYTES: Final = 256 * 1024
-_LINE_BYTES_GUESSED: Final = 1024
-"""Most lines are shorter and take one read."""
+_AHEAD_BYTES: Final = 16 * 1024
+"""Read at once: whoever asks for an entry asks for its neighbours next, as a rule."""
 
 
 class EntryWriter:
@@ -44,7 +44,7 @@ class EntryWriter:
         if self._headers:
             said = {name.lower() for name, _ in headers}
             headers += tuple(pair for pair in self._headers if pair[0].lower() not in said)
-        line = orjson.dumps((*entry[1:-1], headers)) + b"\n"
+        line = orjson.dumps((0, *entry[1:-1], headers)) + b"\n"
         self._digest.update(line)
         self._file.write(line)
 
@@ -76,9 +76,11 @@ class EntryFile(Sequence[Entry]):
         for line in self._file:
             self._starts.append(at)
             at += len(line)
+        self._starts.append(at)
+        self._ahead_at, self._ahead = 0, b""
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._starts) - 1
 
     @overload
     def __getitem__(self, index: int) -> Entry: ...
@@ -87,11 +89,12 @@ class EntryFile(Sequence[Entry]):
     def __getitem__(self, index: int | slice) -> Entry | Sequence[Entry]:
         if isinstance(index, slice):
             return [self[at] for at in range(*index.indices(len(self)))]
-        start = self._starts[index]
-        line = os.pread(self._file.fileno(), _LINE_BYTES_GUESSED, start)
-        while (end := line.find(b"\n")) < 0:
-            line += os.pread(self._file.fileno(), _BUFFER_BYTES, start + len(line))
-        return _entry(line[:end])
+        place = range(len(self))[index]
+        start, end = self._starts[place], self._starts[place + 1]
+        if not self._ahead_at <= start < end <= self._ahead_at + len(self._ahead):
+            wanted = max(end - start, _AHEAD_BYTES)
+            self._ahead_at, self._ahead = start, os.pread(self._file.fileno(), wanted, start)
+        return _entry(self._ahead[start - self._ahead_at : end - self._ahead_at])
 
     def __iter__(self) -> Iterator[Entry]:
         self._file.seek(0)
@@ -116,8 +119,5 @@ class EntryFile(Sequence[Entry]):
 
 def _entry(line: bytes) -> Entry:
     said: list[Any] = orjson.loads(line)
-    if said[-1]:
-        said[-1] = tuple((name, value) for name, value in said[-1])
-    else:
-        said[-1] = ()
-    return Entry._make((0, *said))
+    said[-1] = tuple([(name, value) for name, value in said[-1]]) if said[-1] else ()
+    return Entry._make(said)

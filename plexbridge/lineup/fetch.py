@@ -44,6 +44,8 @@ class Fetched:
     path: Path
     size_bytes: int
     validators: Validators
+    from_public: bool = False
+    """Whether what it names was named by a public host."""
 
 
 class PlaylistFetcher:
@@ -86,12 +88,12 @@ class PlaylistFetcher:
     ) -> Fetched | None:
         try:
             async with asyncio.timeout(self._total_timeout_s):
-                response = await self._outbound.get(
+                response, from_public = await self._outbound.ask(
                     url, {"Accept-Encoding": "gzip", **headers, **known.headers}
                 )
                 async with response:
                     size = await self._write(response, place, into)
-                    return Fetched(into, size, validators_of(response))
+                    return Fetched(into, size, validators_of(response), from_public)
         except OutboundFailed as failed:
             if failed.status == 304 and known.headers:
                 return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
@@ -19,34 +19,27 @@ from events.ids import LINEUP_STREAM, SourceId, source_stream
 from plexbridge.clock import Clock
 from plexbridge.lineup.apart import assign_apart
 from plexbridge.lineup.channels import Lineup
-from plexbridge.lineup.errors import LineupError, PlaylistUnreadable
+from plexbridge.lineup.differences import differences
+from plexbridge.lineup.errors import LineupError
+from plexbridge.lineup.held import Held, Schedule
 from plexbridge.lineup.jobs import AssignJob
 from plexbridge.lineup.refreshing import Reading, SourceReader
 from plexbridge.lineup.source import Source
 from plexbridge.lineup.source_files import Facts, SourceFiles
+from plexbridge.lineup.source_options import SourceOptions, patched
 from plexbridge.lineup.store import LineupStore
 
 _log = structlog.get_logger(__name__)
 
-NAMES_RECORDED: Final = 100
-"""Channel names written into a refresh event (DESIGN section 5); the rest is counted."""
-
 START_S: Final = 10.0
 """How long a start waits for providers when there is an older lineup to serve."""
-
-FILE_EVERY_S: Final = 900.0
-"""Between two looks at a file, which cost nothing: another program writes it when it likes."""
-
-JITTER: Final = 0.1
-"""Of the time between two readings, more or less: not all bridges come in the same minute."""
-
-RETRY_S: Final = (60.0, 3_600.0)
-"""After a failure: at first, and at most; doubled each time."""
 
 LOOK_S: Final = 15.0
 """Between two looks at what is due."""
 
-_MARK_FORM: Final = "1"
+_DAY_US: Final = 24 * 3_600 * 1_000_000
+
+_MARK_FORM: Final = "2"
 """Changes with the way lineups are made of entries, so that the stored one is made anew."""
 
 Note = Callable[[str, str, Mapping[str, object]], Awaitable[object]]
@@ -62,6 +55,10 @@ class SourceStatus:
     """How it stands with one source, to be shown."""
 
     source: Source
+    options: SourceOptions
+    """What a person set of it in the page; `source` goes by it."""
+    counts_as: SourceId
+    """Whose connections it takes: the first source's of the same account, else its own."""
     facts: Facts | None
     """None: never read."""
     allowed: int
@@ -70,24 +67,6 @@ class SourceStatus:
     """Why the last reading was not taken."""
     due_in_s: float | None
     """Until it is read by itself; None: never."""
-
-
-@dataclass(slots=True)
-class _Held:
-    """A source, what it listed last, and when it is to be read."""
-
-    source: Source
-    facts: Facts | None = None
-    due_s: float = 0.0
-    """On the monotonic clock."""
-    failures: int = 0
-    error: LineupError | None = None
-    """Why the last reading was not taken."""
-
-    @property
-    def problem(self) -> str | None:
-        """The same in one line."""
-        return None if self.error is None else str(self.error)
 
 
 class LineupInForce:
@@ -111,18 +90,18 @@ class LineupInForce:
         two readings of a source that says nothing else; 0: never by itself. `serve`: told of each
         new lineup."""
         self.lineup = Lineup.EMPTY
-        self._held = tuple(_Held(source) for source in sources)
+        self._held = tuple(Held(source) for source in sources)
         self._reader = reader
         self._files = files
         self._database = database
         self._store = LineupStore(database)
         self._key = key
-        self._every_hours = every_hours
+        self._schedule = Schedule(clock, random, every_hours)
         self._clock = clock
-        self._random = random
         self._note = note
         self._serve = serve
         self._turn = asyncio.Lock()
+        self._options_turn = asyncio.Lock()
         self._starting: asyncio.Task[None] | None = None
 
     @property
@@ -131,16 +110,30 @@ class LineupInForce:
         return next((held.problem for held in self._held if held.problem is not None), None)
 
     @property
-    def guide_urls(self) -> tuple[str, ...]:
-        """Guides that the sources name, each once: may hold logins."""
-        named = (url for held in self._held if held.facts for url in held.facts.guide_urls)
-        return tuple(dict.fromkeys(named))
+    def guide_urls(self) -> Mapping[str, bool]:
+        """Guides that the sources name now (may hold logins), and whether only public hosts do."""
+        named: dict[str, bool] = {}
+        for facts in (held.facts for held in self._held if held.facts is not None):
+            for url in facts.guide_urls:
+                named[url] = named.get(url, True) and facts.from_public
+        return named
 
     def allowed(self, source: SourceId) -> int:
-        """Connections that an account allows at once; 0: not known. The lower, where both the
-        provider and a person say a number."""
-        held = next((held for held in self._held if held.source.id == source), None)
-        return 0 if held is None else _allowed(held)
+        """Connections that an account allows at once; 0: not known. The lowest, where providers and
+        people say several numbers of it."""
+        return min((held.allowed for held in self._sharing(source) if held.allowed), default=0)
+
+    def settle_ms(self, source: SourceId) -> int | None:
+        """Between the end of one connection of an account and the next one; None: nothing said. The
+        longest, where several are said of it."""
+        said = (held.source.settle_ms for held in self._sharing(source))
+        return max((ms for ms in said if ms is not None), default=None)
+
+    def _sharing(self, source: SourceId) -> Sequence[Held]:
+        """The sources of the same account as this one, the preferred first."""
+        own = [held for held in self._held if held.written.id == source]
+        account = own[0].written.account if own else ""
+        return [held for held in self._held if account and held.written.account == account] or own
 
     def status(self) -> tuple[SourceStatus, ...]:
         """How it stands with each source."""
@@ -148,8 +141,10 @@ class LineupInForce:
         return tuple(
             SourceStatus(
                 source=held.source,
+                options=held.options,
+                counts_as=self._sharing(held.written.id)[0].written.id,
                 facts=held.facts,
-                allowed=_allowed(held),
+                allowed=self.allowed(held.written.id),
                 problem=held.problem,
                 due_in_s=max(0.0, held.due_s - now) if held.due_s < float("inf") else None,
             )
@@ -166,7 +161,8 @@ class LineupInForce:
         """
         await asyncio.to_thread(self._files.prepare, [held.source.id for held in self._held])
         for held in self._held:
-            held.facts = await asyncio.to_thread(self._files.load, held.source.id)
+            held.options = await asyncio.to_thread(self._files.options, held.written.id)
+            held.facts = await asyncio.to_thread(self._files.load, held.written.id)
         await self._find_again()
         if not self._held:
             return
@@ -202,16 +198,46 @@ class LineupInForce:
         Raises:
             UnknownSource: there is none of this id.
         """
-        held = next((held for held in self._held if held.source.id == source), None)
+        await self._refresh((self._of(source),), accept_fewer=accept_fewer)
+        return self.status_of(source)
+
+    def status_of(self, source: SourceId) -> SourceStatus:
+        """How it stands with one.
+
+        Raises:
+            UnknownSource: there is none of this id.
+        """
+        place = self._held.index(self._of(source))
+        return self.status()[place]
+
+    async def set_options(self, source: SourceId, patch: object) -> SourceStatus:
+        """Set some of a source's options, as `patched` reads it; how it stands with it then. Where
+        its headers change it is read again soon, whatever it says is new.
+
+        Raises:
+            UnknownSource: there is none of this id.
+            OptionInvalid: something of it cannot be.
+            StoreUnusable: it could not be kept, and is not in force.
+        """
+        held = self._of(source)
+        async with self._options_turn:
+            options = patched(held.options, patch)
+            await asyncio.to_thread(self._files.keep_options, source, options)
+            held.options = options
+        if held.facts is not None and held.error is None:
+            held.due_s = self._schedule.due_s(held.source, held.facts)
+        return self.status_of(source)
+
+    def _of(self, source: SourceId) -> Held:
+        held = next((held for held in self._held if held.written.id == source), None)
         if held is None:
             raise UnknownSource(source)
-        await self._refresh((held,), accept_fewer=accept_fewer)
-        return next(one for one in self.status() if one.source.id == source)
+        return held
 
-    async def _refresh(self, held: Iterable[_Held], *, accept_fewer: bool = False) -> None:
+    async def _refresh(self, held: Iterable[Held], *, accept_fewer: bool = False) -> None:
         """Read some sources and put what they list in force, together."""
         async with self._turn:
-            readings: list[tuple[_Held, Reading]] = []
+            readings: list[tuple[Held, Reading]] = []
             for one in held:
                 try:
                     reading = await self._reader.read(
@@ -227,18 +253,18 @@ class LineupInForce:
                 for one, _ in readings:
                     await self._failed(one, error)
 
-    async def _adopt(self, readings: Sequence[tuple[_Held, Reading]]) -> None:
+    async def _adopt(self, readings: Sequence[tuple[Held, Reading]]) -> None:
         new = {one.source.id: reading for one, reading in readings if reading.changed}
         before = self.lineup
         if new:
             await self._assemble(new)
         for one, reading in readings:
-            same = one.facts is not None and not reading.changed
+            same = one.facts is not None and one.error is None and not reading.changed
             await asyncio.to_thread(
                 self._files.keep, one.source.id, reading.facts, new=reading.changed
             )
             one.facts, one.error, one.failures = reading.facts, None, 0
-            one.due_s = self._clock.monotonic() + self._every_s(one.source)
+            one.due_s = self._schedule.due_s(one.source, reading.facts)
             if not (same and one.source.is_file):  # a look at a file is nobody's news
                 await self._note(
                     source_stream(one.source.id), "refreshed", _told(one.source, reading)
@@ -250,43 +276,53 @@ class LineupInForce:
         """Make the lineup of what every source lists, these anew, and serve it."""
         facts = {held.source.id: held.facts for held in self._held if held.facts is not None}
         facts |= {source: reading.facts for source, reading in new.items()}
-        listing = [held.source.id for held in self._held if held.source.id in facts]
+        listing = [held.source for held in self._held if held.source.id in facts]
         paths = [
-            self._files.new_entries(one) if one in new else self._files.entries(one)
+            self._files.new_entries(one.id) if one.id in new else self._files.entries(one.id)
             for one in listing
         ]
         job = AssignJob(
-            sources=[(one, str(path.absolute())) for one, path in zip(listing, paths, strict=True)],
+            sources=[
+                (
+                    one.id,
+                    self._sharing(one.id)[0].written.id,
+                    str(path.absolute()),
+                    one.kind == "xtream",
+                )
+                for one, path in zip(listing, paths, strict=True)
+            ],
             key=self._key.hex(),
             database=str(self._database.absolute()),
-            mark=_mark((one, facts[one].digest) for one in listing),
+            mark=_mark((one.id, facts[one.id].digest) for one in listing),
+            today=self._clock.now() // _DAY_US,
         )
         await assign_apart(job, sum(one.entries for one in facts.values()))
-        self.lineup = await self._store.load()
+        self.lineup = await asyncio.to_thread(self._store.load)
         await self._serve(self.lineup)
 
     async def _find_again(self) -> None:
         """Serve what is stored: the lineup, if it is the one of these sources; else the one that
         follows from what they listed; else whatever there is, until one of them can be read."""
         kept = [(held.source.id, held.facts) for held in self._held if held.facts is not None]
-        if kept and await self._store.mark() != _mark((one, at.digest) for one, at in kept):
+        if kept and await asyncio.to_thread(self._store.mark) != _mark(
+            (one, at.digest) for one, at in kept
+        ):
             await self._assemble({})
             return
-        self.lineup = await self._store.load()
+        self.lineup = await asyncio.to_thread(self._store.load)
         await self._serve(self.lineup)
 
-    async def _failed(self, held: _Held, error: LineupError) -> None:
+    async def _failed(self, held: Held, error: LineupError) -> None:
         held.error = error.with_traceback(None)
         held.failures += 1
-        asked_s = error.retry_after_s if isinstance(error, PlaylistUnreadable) else None
-        held.due_s = self._clock.monotonic() + self._retry_s(held.failures, asked_s)
+        held.due_s = self._schedule.retry_s(held.failures, error)
         _log.warning("A source could not be read; what it listed before serves", why=str(error))
         facts = {"why": str(error), "place": held.source.place, "kind": type(error).__name__}
         await self._note(source_stream(held.source.id), "refresh_failed", facts)
 
     async def _tell(self, before: Lineup) -> None:
         lineup = self.lineup
-        appeared, vanished = await asyncio.to_thread(_differences, before, lineup)
+        appeared, vanished = await asyncio.to_thread(differences, before, lineup)
         facts = {
             "channels": len(lineup.everything),
             "digest": lineup.digest,
@@ -308,24 +344,6 @@ class LineupInForce:
         error = next((held.error for held in self._held if held.error is not None), None)
         assert error is not None, "what could be read lists a channel"
         return error
-
-    def _every_s(self, source: Source) -> float:
-        hours = self._every_hours if source.refresh_hours is None else source.refresh_hours
-        if not hours:
-            return float("inf")
-        every_s = min(hours * 3_600.0, FILE_EVERY_S if source.is_file else float("inf"))
-        return every_s * self._random.uniform(1 - JITTER, 1 + JITTER)
-
-    def _retry_s(self, failures: int, asked_s: float | None) -> float:
-        first, most = RETRY_S
-        waited = min(most, first * 2.0 ** min(failures - 1, 10))
-        return max(waited, asked_s or 0.0) * self._random.uniform(1.0, 1.0 + JITTER)
-
-
-def _allowed(held: _Held) -> int:
-    account = None if held.facts is None else held.facts.account
-    said = (held.source.max_connections, account.max_connections if account else 0)
-    return min((number for number in said if number), default=0)
 
 
 def _mark(listed: Iterable[tuple[SourceId, str]]) -> str:
@@ -352,26 +370,3 @@ def _told(source: Source, reading: Reading) -> dict[str, object]:
             "expires_at": account.expires_at,
         }
     return told
-
-
-class _Missing(NamedTuple):
-    """Channels that a lineup does not have."""
-
-    number: int
-    names: list[str]
-    """Of the first."""
-
-
-def _differences(before: Lineup, after: Lineup) -> tuple[_Missing, _Missing]:
-    """What only the later one has, and what only the earlier one had."""
-    return _missing(after, before), _missing(before, after)
-
-
-def _missing(lineup: Lineup, other: Lineup) -> _Missing:
-    number, names = 0, []
-    for place, channel in enumerate(lineup.ids()):
-        if not other.has(channel):
-            number += 1
-            if number <= NAMES_RECORDED:
-                names.append(lineup.everything[place].guide_name)
-    return _Missing(number, names)

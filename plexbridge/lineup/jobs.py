@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from events.ids import SourceId
-from plexbridge.lineup.assign import Listing, channels_of
+from plexbridge.lineup.assign import Assignment, Before, Listing
 from plexbridge.lineup.decoding import read_pieces
+from plexbridge.lineup.edit_store import EditStore
 from plexbridge.lineup.entries import EntryFile, EntryWriter
 from plexbridge.lineup.errors import PlaylistUnreadable, StoreUnusable
+from plexbridge.lineup.numbering import code
 from plexbridge.lineup.store import LineupStore
 from plexbridge.lineup.taking import Found, take
 from plexbridge.lineup.xtream import Login, read_categories, take_streams
@@ -66,14 +68,17 @@ class TakenIn:
 class AssignJob:
     """A lineup to be made of what all sources list."""
 
-    sources: Sequence[tuple[str, str]]
-    """Ids, the preferred first, and paths of their entries."""
+    sources: Sequence[tuple[str, str, str, bool]]
+    """Ids, the preferred first; ids of those whose account they share, else their own; paths of
+    their entries; and whether their numbers only count."""
     key: str
     """Of the URLs' digests, in hex."""
     database: str
     """Path of the stored lineup, which is replaced whole."""
     mark: str
     """What tells the stored lineup from another one."""
+    today: int
+    """Days since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +130,32 @@ def assign_all(job: AssignJob) -> Assigned:
     Raises:
         StoreUnusable: nothing was changed.
     """
+    store, edits = LineupStore(Path(job.database)), EditStore(Path(job.database)).read()
+    edited = {
+        code(edit.guide_number): int(channel, 16)
+        for channel, edit in edits.items()
+        if edit.guide_number is not None and edit.enabled is not False
+    }
+    before = Before(given=store.given(), edited=edited, today=job.today)
     with ExitStack() as stack:
         try:
             listings = _listings(job.sources, stack)
         except OSError as error:
             place = str(Path(job.database).parent)
             raise StoreUnusable(place, error.strerror or "no access", _DISK) from error
-        # What may be shown of a URL is not stored: it is made of it when it is loaded.
-        channels = channels_of(listings, bytes.fromhex(job.key), show=lambda _: "")
-        return Assigned(LineupStore(Path(job.database)).replace(channels, job.mark))
+        assignment = Assignment(listings, before)
+        parts = assignment.parts(bytes.fromhex(job.key))
+        store.replace(parts, job.mark, assignment.given)
+    return Assigned(len(parts.ids))
 
 
-def _listings(sources: Iterable[tuple[str, str]], stack: ExitStack) -> list[Listing]:
+def _listings(sources: Iterable[tuple[str, str, str, bool]], stack: ExitStack) -> list[Listing]:
     return [
-        Listing(SourceId(source), stack.enter_context(EntryFile(Path(path))))
-        for source, path in sources
+        Listing(
+            SourceId(source),
+            stack.enter_context(EntryFile(Path(path))),
+            account=SourceId(account),
+            counted=counted,
+        )
+        for source, account, path, counted in sources
     ]

@@ -9,6 +9,7 @@ named at the line that makes it.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import orjson
@@ -25,6 +26,9 @@ URL_CHARS_MAX = 8 * 1024
 
 ATTRIBUTES_MAX = 64
 """Per line. The known vocabulary has about thirty."""
+
+GROUPS_KEPT = 256
+"""Groups in a row: lists are sorted by them, as a rule, or have few."""
 
 
 class Entry(NamedTuple):
@@ -250,11 +254,13 @@ def _split_extinf(rest: str) -> tuple[dict[str, str], str]:
     a name that holds one.)
     """
     plain = _PLAIN_INFO.match(rest)
-    if plain is not None and not _quoted_attribute_at(rest, plain.end()):
+    if plain is not None:
         # Nine lists in ten have only such lines; one pattern for the whole is thrice as fast.
-        pairs = _PLAIN_ATTRIBUTE.findall(plain.group(1))[:ATTRIBUTES_MAX]
-        pairs.reverse()  # the first of a key counts
-        return {key.lower(): value for key, value in pairs}, rest[plain.end() :]
+        name = rest[plain.end() :]
+        if "=" not in name or not _quoted_attribute_at(name, 0):
+            pairs = _PLAIN_ATTRIBUTE.findall(plain.group(1))[:ATTRIBUTES_MAX]
+            pairs.reverse()  # the first of a key counts
+            return {key.lower(): value for key, value in pairs}, name
     duration = _DURATION.match(rest)
     assert duration is not None, "the pattern matches nothing at all, too"
     attributes, end = _attributes(rest, duration.end())
@@ -308,6 +314,7 @@ def _short(text: str) -> str:
     return clean(text, NAME_CHARS_MAX) if text else text
 
 
+@lru_cache(maxsize=GROUPS_KEPT)
 def _first_group(text: str) -> str:
     """`group-title` may name several, parted by `;`: the first counts."""
     if ";" not in text:

@@ -5,9 +5,13 @@ A guide number is text (`"5.1"`). It holds digits and at most one dot, never `_`
 """
 
 import re
+from typing import Final
 
 Rank = tuple[int, int]
 """A guide number as it sorts: 5, 5.1, 5.2, 5.10, 6."""
+
+WHOLE_STEP: Final = 10_001
+"""Between the codes of two whole numbers: one for the number itself, and four digits."""
 
 _VALID = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,4}))?", re.ASCII)
 _WHOLE = -1
@@ -31,6 +35,22 @@ def rank(number: str) -> Rank:
     """What a guide number sorts by."""
     major, dot, minor = number.partition(".")
     return int(major), int(minor) if dot else _WHOLE
+
+
+def code(number: str) -> int:
+    """A guide number as one whole number above 0 that sorts alike.
+
+    Raises:
+        ValueError: it is none.
+    """
+    major, minor = rank(number)
+    return major * WHOLE_STEP + minor + 1
+
+
+def text_of(coded: int) -> str:
+    """The guide number that has this code."""
+    major, minor = divmod(coded, WHOLE_STEP)
+    return f"{major}.{minor - 1}" if minor else str(major)
 
 
 class FreeNumbers:

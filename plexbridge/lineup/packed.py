@@ -1,75 +1,48 @@
-"""Many channels in little memory: some tens of bytes each instead of a thousand. Pure.
+"""Packed channels, looked at like any others. Pure.
 
-Whole catalogues have half a million channels of which hardly one is ever looked at: they are kept
+Whole catalogues have half a million channels of which hardly one is ever looked at: they stay
 packed, and a channel is made each time it is asked for (some tens of microseconds; a few where they
 are asked for in a row).
 """
 
-import marshal
-import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from heapq import merge
 from itertools import islice
 from operator import lt
 from types import MappingProxyType
-from typing import Any, Final, Generic, TypeVar, overload
+from typing import overload
 
 from events.ids import ChannelId, SourceId
 from plexbridge.lineup.channel import Channel
-from plexbridge.lineup.numbering import rank
+from plexbridge.lineup.numbering import code, text_of
+from plexbridge.lineup.packing import Blocks, Parts, pack, sorted_places
 from plexbridge.lineup.redact import redact
 from plexbridge.relay.ports import Upstream
 
-_MINORS: Final = 10_001
-"""Of one major number: none, and four digits."""
-
-_BLOCK_ROWS: Final = 64
-"""Packed together: names and addresses of neighbours are alike, and shrink to a fifth."""
-
-_QUICK: Final = 1
-"""Level of compression."""
-
-_SORTED_AT_ONCE: Final = 16_384
-"""Some milliseconds."""
-
-Value = TypeVar("Value")
-_Row = tuple[Any, ...]
-_PackedUpstream = tuple[int, int, str, int, bytes]
-_Headers = tuple[tuple[str, str], ...]
-
 
 class PackedChannels(Sequence[Channel]):
-    """Channels in guide order, found by id and number. Ids, and digests of upstreams, are 16 hex
-    digits; a URL is shown redacted as `redact` does it."""
+    """Channels in guide order, found by id and number. A URL is shown redacted as `redact` does
+    it."""
 
-    def __init__(self, channels: Iterable[Channel]) -> None:
-        """In any order; faster in guide order."""
-        self._texts = _Table[str]()
-        self._headers = _Table[_Headers]()
-        self._proxies: dict[int, Mapping[str, str]] = {}
-        self._rows = _Rows()
-        ranks, ids = array("Q"), array("Q")
-        self.all_enabled = True
-        for channel in channels:
-            self._rows.append(self._pack(channel))
-            ranks.append(_rank(channel.guide_number))
-            ids.append(int(channel.id, 16))
-            self.all_enabled = self.all_enabled and channel.enabled
-        self.came_in_order = all(map(lt, ranks, islice(ranks, 1, None)))
-        if not self.came_in_order:
-            order = array("I", _sorted_places(ranks))
-            ranks, ids = (array("Q", map(row.__getitem__, order)) for row in (ranks, ids))
-            unordered, self._rows = self._rows, _Rows()
-            for place in order:
-                self._rows.append(unordered[place])
-        self._ranks = ranks
-        self._ids = ids
-        self._by_id = array("I", _sorted_places(ids))
-        by_id = array("Q", map(ids.__getitem__, self._by_id))
-        for rising in (ranks, by_id):
-            assert all(map(lt, rising, islice(rising, 1, None))), "ids and numbers are unique"
+    def __init__(self, parts: Parts) -> None:
+        """`parts`: in guide order."""
+        self.parts = parts
+        self._unpack = _Unpacking(parts).channel
+        self._ranks = parts.ranks
+        self._ids = parts.ids
+        self._by_id = array("I", sorted_places(self._ids))
+        by_id = array("Q", map(self._ids.__getitem__, self._by_id))
+        for rows in (self._ranks, by_id):
+            assert _rising(rows), "ids and numbers are unique"
+
+    @classmethod
+    def of(cls, channels: Iterable[Channel]) -> "PackedChannels":
+        """Pack channels: in any order; faster in guide order."""
+        parts = pack(channels)
+        if not _rising(parts.ranks):
+            parts = pack(map(_Unpacking(parts).channel, sorted_places(parts.ranks)))
+        return cls(parts)
 
     def ids(self) -> Iterator[ChannelId]:
         """Of all of them, in guide order; none is made for it."""
@@ -87,7 +60,7 @@ class PackedChannels(Sequence[Channel]):
     def by_number(self, guide_number: str) -> Channel | None:
         """The channel with this guide number."""
         try:
-            wanted = _rank(guide_number)
+            wanted = code(guide_number)
         except ValueError:
             return None
         at = bisect_left(self._ranks, wanted)
@@ -106,10 +79,10 @@ class PackedChannels(Sequence[Channel]):
     def __getitem__(self, index: int | slice) -> Channel | tuple[Channel, ...]:
         if isinstance(index, slice):
             return tuple(self[at] for at in range(*index.indices(len(self))))
-        return self._unpack(self._rows[range(len(self))[index]])
+        return self._unpack(range(len(self))[index])
 
     def __iter__(self) -> Iterator[Channel]:
-        return (self[at] for at in range(len(self)))
+        return map(self._unpack, range(len(self)))
 
     def _place(self, channel: ChannelId) -> int | None:
         try:
@@ -122,119 +95,44 @@ class PackedChannels(Sequence[Channel]):
         place = self._by_id[at]
         return place if f"{self._ids[place]:016x}" == channel else None
 
-    def _pack(self, channel: Channel) -> _Row:
-        logo, logo_end = self._split(channel.logo)
-        return (
-            bytes.fromhex(channel.id),
-            channel.guide_number,
-            channel.guide_name,
-            self._texts.place(channel.group),
-            channel.tvg_id,
-            logo,
-            logo_end,
-            channel.enabled,
-            channel.favourite,
-            tuple(map(self._pack_upstream, channel.upstreams)),
-        )
 
-    def _pack_upstream(self, upstream: Upstream) -> _PackedUpstream:
-        head, end = self._split(upstream.url)
-        return (
-            self._texts.place(upstream.source),
-            head,
-            end,
-            self._headers.place(tuple(upstream.headers.items())),
-            bytes.fromhex(upstream.digest),
-        )
+class _Unpacking:
+    """Makes channels of parts."""
 
-    def _split(self, url: str) -> tuple[int, str]:
-        """The last segment differs from channel to channel; what is before it hardly ever does."""
-        head, slash, end = url.rpartition("/")
-        return self._texts.place(head + slash), end
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._rows = Blocks(parts.blocks)
+        self._proxies: dict[int, Mapping[str, str]] = {}
 
-    def _unpack(self, row: _Row) -> Channel:
-        made, number, name, group, tvg_id, logo, logo_end, enabled, favourite, upstreams = row
+    def channel(self, place: int) -> Channel:
+        """The one at a place."""
+        name, group, tvg_id, logo, logo_end, enabled, favourite, upstreams = self._rows[place]
+        texts = self._parts.texts
         return Channel(
-            id=ChannelId(made.hex()),
-            guide_number=number,
+            id=ChannelId(f"{self._parts.ids[place]:016x}"),
+            guide_number=text_of(self._parts.ranks[place]),
             guide_name=name,
-            group=self._texts.values[group],
+            group=texts[group],
             tvg_id=tvg_id,
-            logo=self._texts.values[logo] + logo_end,
+            logo=texts[logo] + logo_end,
             enabled=enabled,
             favourite=favourite,
-            upstreams=tuple(self._unpack_upstream(*one) for one in upstreams),
+            upstreams=tuple([self._upstream(*one) for one in upstreams]),
         )
 
-    def _unpack_upstream(
-        self, source: int, head: int, end: str, headers: int, digest: bytes
-    ) -> Upstream:
-        url = self._texts.values[head] + end
+    def _upstream(self, source: int, head: int, end: str, headers: int, digest: str) -> Upstream:
+        texts = self._parts.texts
+        url = texts[head] + end
         if headers not in self._proxies:
-            self._proxies[headers] = MappingProxyType(dict(self._headers.values[headers]))
+            self._proxies[headers] = MappingProxyType(dict(self._parts.headers[headers]))
         return Upstream(
-            source=SourceId(self._texts.values[source]),
+            source=SourceId(texts[source]),
             url=url,
             headers=self._proxies[headers],
             redacted=redact(url),
-            digest=digest.hex(),
+            digest=digest,
         )
 
 
-class _Rows:
-    """Rows in blocks. Of one thread while it grows, of any afterwards."""
-
-    def __init__(self) -> None:
-        self._blocks: list[bytes] = []
-        self._open: list[_Row] = []
-        self._unpacked: tuple[int, list[_Row]] = (-1, [])
-        """The block that was asked for last: it is asked for again, as a rule."""
-
-    def append(self, row: _Row) -> None:
-        """Add one."""
-        self._open.append(row)
-        if len(self._open) == _BLOCK_ROWS:
-            self._blocks.append(zlib.compress(marshal.dumps(self._open), _QUICK))
-            self._open = []
-
-    def __getitem__(self, place: int) -> _Row:
-        block, at = divmod(place, _BLOCK_ROWS)
-        if block == len(self._blocks):
-            return self._open[at]
-        held, rows = self._unpacked
-        if held != block:
-            rows = marshal.loads(zlib.decompress(self._blocks[block]))
-            self._unpacked = block, rows
-        return rows[at]
-
-
-class _Table(Generic[Value]):
-    """Values that many channels have, each once."""
-
-    def __init__(self) -> None:
-        self.values: list[Value] = []
-        self._places: dict[Value, int] = {}
-
-    def place(self, value: Value) -> int:
-        """Where it stands."""
-        place = self._places.setdefault(value, len(self.values))
-        if place == len(self.values):
-            self.values.append(value)
-        return place
-
-
-def _sorted_places(numbers: "array[int]") -> Iterator[int]:
-    """Places of numbers, by these. The place goes along in the lowest bits, which takes half the
-    memory of a key for each; and no part is so long that other threads would notice its sorting.
-    """
-    rows = (number << 32 | place for place, number in enumerate(numbers))
-    parts = []
-    while part := sorted(islice(rows, _SORTED_AT_ONCE)):
-        parts.append(part)
-    return (row & 0xFFFF_FFFF for row in merge(*parts))
-
-
-def _rank(number: str) -> int:
-    """What a guide number sorts by, in one whole number."""
-    major, minor = rank(number)
-    return major * _MINORS + minor + 1
+def _rising(numbers: "array[int]") -> bool:
+    return all(map(lt, numbers, islice(numbers, 1, None)))

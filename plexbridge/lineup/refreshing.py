@@ -17,10 +17,10 @@ from plexbridge.lineup.errors import (
     LineupError,
     PlaylistUnreadable,
 )
-from plexbridge.lineup.fetch import PlaylistFetcher
+from plexbridge.lineup.fetch import Fetched, PlaylistFetcher
 from plexbridge.lineup.guide.download import Validators
 from plexbridge.lineup.jobs import Panel, TakeJob, TakenIn
-from plexbridge.lineup.source import Source
+from plexbridge.lineup.source import Source, headers_mark
 from plexbridge.lineup.source_files import Facts, SourceFiles
 from plexbridge.lineup.xtream import Account, Login, read_account
 
@@ -91,7 +91,9 @@ class SourceReader:
             except LineupError:
                 pass  # it only tells the limits; whether it lists channels is asked next
         body, _ = self._files.bodies(source.id)
-        asked_for = Validators() if known is None else known.validators
+        # With other headers it may be another list; and its channels are asked with them, too.
+        same = known is not None and known.asked_with == headers_mark(source.headers)
+        asked_for = known.validators if known is not None and same else Validators()
         try:
             fetched = await self._lists.fetch(
                 source.location, body, asked_for, dict(source.headers)
@@ -104,7 +106,7 @@ class SourceReader:
             if refused is not None:
                 raise refused from None  # why nothing came
             raise
-        return self._reading(known, taken, account, fetched.validators)
+        return self._reading(source, known, taken, account, fetched)
 
     async def _read_panel(self, source: Source, known: Facts | None) -> Reading:
         login = source.login
@@ -125,7 +127,7 @@ class SourceReader:
             categories=str(more),
         )
         taken = await take_in_apart(self._job(source, body, panel), fetched.size_bytes)
-        return self._reading(known, taken, account, Validators())
+        return self._reading(source, known, taken, account, fetched)
 
     async def _account(self, source: Source, login: Login) -> Account:
         path, _ = self._files.bodies(source.id)
@@ -148,7 +150,12 @@ class SourceReader:
         )
 
     def _reading(
-        self, known: Facts | None, taken: TakenIn, account: Account | None, said: Validators
+        self,
+        source: Source,
+        known: Facts | None,
+        taken: TakenIn,
+        account: Account | None,
+        fetched: Fetched,
     ) -> Reading:
         facts = Facts(
             read_at=self._now_s(),
@@ -156,9 +163,11 @@ class SourceReader:
             odd_lines=taken.odd_lines,
             first_odd=tuple(taken.first_odd),
             digest=taken.digest,
-            validators=said,
+            validators=fetched.validators,
             guide_urls=tuple(taken.guide_urls),
             account=account,
+            from_public=fetched.from_public,
+            asked_with=headers_mark(source.headers),
         )
         return Reading(facts, known is None or known.digest != facts.digest)
 

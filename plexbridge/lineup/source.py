@@ -2,24 +2,30 @@
 
 Pure. `http://host/list.m3u|User-Agent=VLC%2F3.0&max-connections=2&refresh-hours=6`: after a pipe,
 as playlists write headers behind their URLs, stand headers (for the playlist and for its channels)
-and two words of ours. Knows nothing of requests, and nothing of when it is read.
+and some words of ours. Knows nothing of requests, and nothing of when it is read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from events.ids import SourceId
 from plexbridge.lineup.headers import HeaderSet
 from plexbridge.lineup.redact import redact
 from plexbridge.lineup.xtream import CONNECTIONS_MAX, Login, is_account, login_of
 
-REFRESH_HOURS_MAX: Final = 24 * 30
+BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
+    "max_connections": (0, CONNECTIONS_MAX),
+    "refresh_hours": (0, 24 * 30),
+    "refresh_jitter": (0, 50),  # above, a reading might follow the one before at once
+    "settle_ms": (0, 10_000),  # above, a viewer who zaps has left
+}
+"""The least and the most of each number that a person may say of a source."""
 
-_CONNECTIONS: Final = "max-connections"
-_HOURS: Final = "refresh-hours"
+_WORDS: Final = {name.replace("_", "-"): name for name in BOUNDS}
+"""What is written behind a pipe, and what it is here."""
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -41,6 +47,13 @@ class Source:
     """As a person says; 0: nothing said."""
     refresh_hours: int | None = None
     """Between two readings; 0: never by itself; None: as the setting says."""
+    refresh_jitter: int | None = None
+    """Percent of that, more or less; None: as for all."""
+    settle_ms: int | None = None
+    """Between the end of one of its connections and the next one; None: as the setting says."""
+    account: str = ""
+    """Keyed digest of the host and the user: the same for two sources of one account. Empty where
+    it names no user: nobody knows then."""
 
     @property
     def kind(self) -> str:
@@ -71,16 +84,17 @@ def source_of(text: str, key: bytes) -> Source:
     said = dict(_said(options))
     headers = HeaderSet()
     for name, value in said.items():
-        if name not in (_CONNECTIONS, _HOURS):
+        if name not in _WORDS:
             headers.take_encoded(f"{name}={value}")
+    numbers = {_WORDS[word]: _number(said[word], word) for word in _WORDS if word in said}
     return Source(
         id=source_id(location, key),
         location=location,
         place=redact(location),
         login=login_of(location),
         headers=headers.pairs(),
-        max_connections=_number(said.get(_CONNECTIONS), CONNECTIONS_MAX, _CONNECTIONS) or 0,
-        refresh_hours=_number(said.get(_HOURS), REFRESH_HOURS_MAX, _HOURS),
+        account=_account(location, key),
+        **numbers,
     )
 
 
@@ -94,15 +108,35 @@ def source_id(location: str, key: bytes) -> SourceId:
     return SourceId(f"{host}-{made}")
 
 
+def headers_mark(headers: Headers) -> str:
+    """Differs whenever a header does."""
+    told = "\0".join(part for header in headers for part in header)
+    return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def _account(location: str, key: bytes) -> str:
+    """Providers count an account's connections whatever port, path or scheme they come by."""
+    login = login_of(location)
+    try:
+        parts = urlsplit(location)
+        user = login.user if login is not None else unquote(parts.username or "")
+        host = (parts.hostname or "").lower()
+    except ValueError:
+        return ""
+    if not user or not host:
+        return ""
+    told = f"{host}\0{user}".encode("utf-8", "surrogatepass")
+    return blake2b(told, key=key, digest_size=16).hexdigest()
+
+
 def _said(options: str) -> Iterator[tuple[str, str]]:
     for pair in options.split("&"):
         name, _, value = pair.partition("=")
         yield name.strip(), value
 
 
-def _number(text: str | None, most: int, name: str) -> int | None:
-    if text is None:
-        return None
+def _number(text: str, word: str) -> int:
+    _, most = BOUNDS[_WORDS[word]]
     if not text.isascii() or not text.isdigit() or int(text[:6]) > most:
-        raise ValueError(f"{name} is a whole number up to {most}")
+        raise ValueError(f"{word} is a whole number up to {most}")
     return int(text)

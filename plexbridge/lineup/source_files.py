@@ -1,7 +1,8 @@
 """`sources/` in the data directory: what each source listed last, and what was said of it then.
 
-Two files a source, each replaced in one step: its entries, and the facts of their reading. They
-hold logins: the directory is its owner's alone. Blocking: for threads.
+Two files a source, each replaced in one step: its entries, and the facts of their reading; a third
+one where a person set options of it. They hold logins: the directory is its owner's alone.
+Blocking: for threads.
 """
 
 import re
@@ -15,16 +16,18 @@ import orjson
 from events.ids import SourceId
 from plexbridge.lineup.errors import StoreUnusable
 from plexbridge.lineup.guide.download import Validators
+from plexbridge.lineup.source_options import SourceOptions
 from plexbridge.lineup.xtream import Account
 from plexbridge.private_file import read_bounded, write_private
 
-FORM: Final = 1
+FORM: Final = 2
 """Of both files. Another one's are not read, and the source is read anew."""
 
 FACTS_BYTES_MAX: Final = 256 * 1024
 """Eight guides' URLs of 8 KiB, and little beside them."""
 
 _DIRECTORY_MODE: Final = 0o700
+_OPTIONS: Final = ".options"
 _ENTRIES, _FACTS, _NEW, _BODY, _MORE = ".entries", ".json", ".new", ".body", ".more"
 _OURS: Final = re.compile(r".+\.(?:entries|json|json\.new|new|body|more)")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9.-]")
@@ -47,6 +50,10 @@ class Facts:
     guide_urls: tuple[str, ...] = field(default=(), repr=False)
     """May hold a login."""
     account: Account | None = None
+    from_public: bool = False
+    """Whether a public host listed it."""
+    asked_with: str = ""
+    """Mark of the headers it was asked with."""
 
 
 class SourceFiles:
@@ -113,6 +120,36 @@ class SourceFiles:
                 self.new_entries(source).replace(self.entries(source))
             text = orjson.dumps({"form": FORM, **asdict(facts)}).decode()
             write_private(self._of(source, _FACTS), text)
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def options(self, source: SourceId) -> SourceOptions:
+        """What a person set of it.
+
+        Raises:
+            StoreUnusable: something is there that cannot be read: without it the account might be
+                used as nobody wants.
+        """
+        try:
+            text = read_bounded(self._of(source, _OPTIONS), FACTS_BYTES_MAX)
+            said = orjson.loads(text) if text else {}
+            headers = tuple((name, value) for name, value in said.pop("headers", ()))
+            return SourceOptions(**said, headers=headers)
+        except OSError as error:
+            raise self._unusable(error) from error
+        except (ValueError, TypeError, AttributeError) as error:
+            place = self._of(source, _OPTIONS)
+            raise StoreUnusable(str(place), "is damaged", "remove it, and set it anew") from error
+
+    def keep_options(self, source: SourceId, options: SourceOptions) -> None:
+        """Keep what a person sets. It stays when the source goes from the settings: with a demo
+        they are all gone, and come back.
+
+        Raises:
+            StoreUnusable: it could not be kept.
+        """
+        try:
+            write_private(self._of(source, _OPTIONS), orjson.dumps(asdict(options)).decode())
         except OSError as error:
             raise self._unusable(error) from error
 

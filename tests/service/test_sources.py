@@ -252,3 +252,16 @@ async def test_a_source_nobody_has_cannot_be_read(tmp_path: Path) -> None:
         assert made.told("refreshed")[0]["kind"] == "m3u"
         await made.sources.refresh(made.ids[0])
         assert len(made.told("refreshed")) == 1, "a look at a file is nobody's news"
+
+
+async def test_a_file_that_is_back_as_it_was_is_well_again(tmp_path: Path) -> None:
+    """Its failure was told, and so is its end, though nothing in it has changed."""
+    file, away = tmp_path / "list.m3u", tmp_path / "away"
+    file.write_bytes(playlist("a"))
+    async with rig(tmp_path, str(file)).running() as made:
+        file.rename(away)
+        await made.sources.refresh(made.ids[0])
+        assert len(made.told("refresh_failed")) == 1
+        away.rename(file)
+        await made.sources.refresh(made.ids[0])
+        assert [facts["unchanged"] for facts in made.told("refreshed")] == [False, True]

@@ -7,7 +7,6 @@ names: the name, the number, and both.
 
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import blake2b
 from html import unescape
@@ -15,7 +14,7 @@ from typing import Final
 
 from events.ids import ChannelId
 from plexbridge.lineup.channels import Channel, Lineup
-from plexbridge.lineup.guide.store import Guide, Row
+from plexbridge.lineup.guide.store import Guide, Row, opened
 from plexbridge.lineup.guide.text import escape
 from plexbridge.lineup.guide.times import format_time
 
@@ -68,8 +67,7 @@ def document(
     """
     everything = everything or not guide.stored
     channels = [one for one in lineup.channels if everything or one.id in guide.places]
-    with ExitStack() as stack:
-        reader = guide.reader(stack)
+    with opened(guide) as reader:
         parts = [HEAD]
         size = 0
         for part in _parts(channels, reader.programmes, icon):
@@ -132,8 +130,7 @@ def now_next(guide: Guide, channels: Iterable[ChannelId], at: int) -> dict[Chann
         GuideFault: a file is gone or damaged.
     """
     found: dict[ChannelId, NowNext] = {}
-    with ExitStack() as stack:
-        reader = guide.reader(stack)
+    with opened(guide) as reader:
         for channel in channels:
             if channel not in guide.places:
                 continue

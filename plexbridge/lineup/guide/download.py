@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 
 from plexbridge.lineup.guide.errors import GuideFault
+from plexbridge.lineup.guide.place import GuidePlace
 from plexbridge.outbound import Kind, Outbound, OutboundFailed
 
 HEAD_TIMEOUT_S: Final = 60.0
@@ -95,16 +96,17 @@ class GuideFetcher:
         self._total_s = total_s
         self._bytes_max = bytes_max
 
-    async def fetch(self, location: str, into: Path, known: Validators) -> Fetched | None:
-        """The guide at `location` (a path, a `file:` URL or an http(s) URL), in `into` if it came
+    async def fetch(self, place: GuidePlace, into: Path, known: Validators) -> Fetched | None:
+        """The guide at `place` (a path, a `file:` URL or an http(s) URL), in `into` if it came
         over HTTP; None: it is the one that `known` is of.
 
         Raises:
             GuideFault: nothing, or not all of it, could be had.
         """
+        location = place.location
         scheme = location.partition("://")[0].lower() if "://" in location else ""
         if scheme in ("http", "https"):
-            return await self._fetch_http(location, into, known)
+            return await self._fetch_http(place, into, known)
         if scheme not in ("", "file"):
             raise GuideFault(
                 "unreadable", f"{scheme}:// is not a place to read from", "give a path or a URL"
@@ -113,11 +115,12 @@ class GuideFetcher:
         validators = Validators(etag=await asyncio.to_thread(_look, path))
         return None if validators == known else Fetched(path, validators)
 
-    async def _fetch_http(self, url: str, into: Path, known: Validators) -> Fetched | None:
+    async def _fetch_http(self, place: GuidePlace, into: Path, known: Validators) -> Fetched | None:
+        headers = {"Accept-Encoding": "gzip", **known.headers}
         try:
             async with asyncio.timeout(self._total_s):
-                response = await self._outbound.get(
-                    url, {"Accept-Encoding": "gzip", **known.headers}
+                response, _ = await self._outbound.ask(
+                    place.location, headers, from_public=place.from_public
                 )
                 async with response:
                     await self._write(response, into)

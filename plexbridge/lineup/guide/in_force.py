@@ -17,10 +17,12 @@ import structlog
 from events.ids import ChannelId
 from plexbridge.clock import Clock
 from plexbridge.lineup.channels import Lineup
+from plexbridge.lineup.edits import AS_LISTED, Edits
 from plexbridge.lineup.guide.document import NowNext, now_next
 from plexbridge.lineup.guide.download import Fetched, GuideFetcher, Validators
 from plexbridge.lineup.guide.errors import GuideFailed, GuideFault
 from plexbridge.lineup.guide.job import Figures, Job, Wanted
+from plexbridge.lineup.guide.place import GuidePlace
 from plexbridge.lineup.guide.process import build_apart
 from plexbridge.lineup.guide.store import About, Guide, GuideDirectory, StoredGuide, as_facts
 from plexbridge.lineup.redact import redact
@@ -77,9 +79,9 @@ class GuideStatus:
 class _One:
     """A guide and when it is to be read."""
 
-    key: str
-    location: str
+    named: GuidePlace
     place: str
+    """As it may be shown."""
     stored: StoredGuide | None = None
     due_s: float = 0.0
     """On the monotonic clock."""
@@ -87,9 +89,14 @@ class _One:
     problem: str | None = None
 
     @property
+    def key(self) -> str:
+        """Its name in our files and events."""
+        return self.named.key
+
+    @property
     def is_file(self) -> bool:
         """Whether it is on this machine."""
-        return not self.location.lower().startswith(("http://", "https://"))
+        return not self.named.location.lower().startswith(("http://", "https://"))
 
     @property
     def every_s(self) -> float:
@@ -105,6 +112,9 @@ class _WantedChannels:
     digest: str
 
 
+_NO_EDITS: Final[Edits] = {}
+
+
 def guide_key(location: str, key: bytes) -> str:
     """A guide's name in our files and events: 16 hex digits; nobody finds its URL by guessing."""
     return blake2b(location.encode("utf-8", "surrogatepass"), key=key, digest_size=8).hexdigest()
@@ -115,7 +125,7 @@ class GuideInForce:
 
     def __init__(
         self,
-        guides: Iterable[tuple[str, str]],
+        named: Callable[[], Sequence[GuidePlace]],
         *,
         directory: Path,
         fetcher: GuideFetcher,
@@ -123,20 +133,24 @@ class GuideInForce:
         random: Random,
         lineup: Callable[[], Lineup],
         note: Note,
+        edits: Callable[[], Edits] = lambda: _NO_EDITS,
     ) -> None:
-        """`guides`: key and location of each, the most trusted first."""
+        """`named`: the guides there are now, the most trusted first. `edits`: which of the
+        lineup's channels a person mapped."""
         self.guide = Guide(())
         """Of one moment: what holds it goes on reading it, whatever is put in force."""
-        self._guides = tuple(_One(key, at, redact(at)) for key, at in dict(guides).items())
+        self._named = named
+        self._guides: tuple[_One, ...] = ()
         self._files = GuideDirectory(directory)
         self._fetcher = fetcher
         self._clock = clock
         self._random = random
         self._lineup = lineup
+        self._edits = edits
         self._note = note
         self._wanted = _WantedChannels((), "")
-        self._wanted_of = ""
-        """Digest of the lineup that `_wanted` is of."""
+        self._wanted_of: tuple[str, Edits] = ("", {})
+        """What `_wanted` is of: the digest of a lineup, and the edits."""
         self._asked = asyncio.Event()
 
     async def load(self) -> None:
@@ -145,6 +159,7 @@ class GuideInForce:
         Raises:
             GuideFailed: the directory cannot be used.
         """
+        self._look_at_names()
         try:
             await asyncio.to_thread(self._files.prepare, [one.key for one in self._guides])
         except GuideFault as fault:
@@ -162,6 +177,8 @@ class GuideInForce:
     async def run(self) -> None:
         """Read each guide when it is due, until cancelled."""
         while True:
+            if self._look_at_names():
+                await self._put_in_force()
             await self._look_at_lineup()
             for one in self._guides:
                 if one.due_s <= self._clock.monotonic():
@@ -191,6 +208,18 @@ class GuideInForce:
                 read_at=None if one.stored is None else one.stored.about.read_at,
                 problem=one.problem,
             )
+            for one in self._guides
+        )
+
+    @property
+    def behind(self) -> bool:
+        """Whether a guide is still to be read for the lineup as it is now mapped. One that cannot
+        be read is not waited for."""
+        digest, edits = self._wanted_of
+        looked = digest == self._lineup().digest and edits is self._edits()
+        return any(
+            one.problem is None
+            and not (looked and one.stored and one.stored.about.wanted == self._wanted.digest)
             for one in self._guides
         )
 
@@ -224,10 +253,10 @@ class GuideInForce:
     async def _read(self, one: _One) -> None:
         incoming, new = self._files.incoming(one.key), self._files.new(one.key)
         try:
-            fetched = await self._fetcher.fetch(one.location, incoming, self._known(one))
+            fetched = await self._fetcher.fetch(one.named, incoming, self._known(one))
             if fetched is None:
                 assert one.stored is not None, "only of what is stored is it asked"
-                if not one.is_file:  # a look at a file is nobody's news
+                if not one.is_file or one.problem:  # a look at a file is nobody's news
                     await self._tell(one, one.stored.figures, unchanged=True)
                 return
             figures = await build_apart(self._job(one, fetched, new))
@@ -285,12 +314,27 @@ class GuideInForce:
         stored = [one.stored for one in self._guides if one.stored is not None]
         self.guide = await asyncio.to_thread(Guide, stored)
 
+    def _look_at_names(self) -> bool:
+        """Whether other guides are named than before: a source's list names another one now. What
+        was read of one that is named still is kept; its files go at the next start."""
+        named = {one.key: one for one in self._named()}
+        if list(named.values()) == [one.named for one in self._guides]:
+            return False
+        held = {one.key: one for one in self._guides}
+        self._guides = tuple(
+            held.get(key) or _One(one, redact(one.location)) for key, one in named.items()
+        )
+        for one in self._guides:
+            one.named = named[one.key]
+        return True
+
     async def _look_at_lineup(self) -> None:
-        lineup = self._lineup()
-        if lineup.digest == self._wanted_of or not self._guides:
+        lineup, edits = self._lineup(), self._edits()
+        digest, edits_of = self._wanted_of
+        if (lineup.digest == digest and edits is edits_of) or not self._guides:
             return
-        self._wanted = await asyncio.to_thread(_wanted_of, lineup)
-        self._wanted_of = lineup.digest
+        self._wanted = await asyncio.to_thread(_wanted_of, lineup, edits)
+        self._wanted_of = lineup.digest, edits
         for one in self._guides:
             if one.stored is None or one.stored.about.wanted != self._wanted.digest:
                 one.due_s = 0.0
@@ -324,14 +368,20 @@ class GuideInForce:
         return self._clock.now() // 1_000_000
 
 
-def _wanted_of(lineup: Lineup) -> _WantedChannels:
+def _wanted_of(lineup: Lineup, edits: Edits) -> _WantedChannels:
     wanted = tuple(
-        Wanted(channel.id, channel.tvg_id, channel.guide_name)
+        Wanted(
+            channel.id,
+            channel.tvg_id,
+            channel.guide_name,
+            edits.get(channel.id, AS_LISTED).tvg_id is not None,
+        )
         for channel in lineup.channels[:WANTED_MAX]
     )
     state = blake2b(digest_size=8)
     for one in wanted:
-        texts = f"{one.channel}\0{one.tvg_id}\0{one.name}\n"
+        chosen = "\0" if one.chosen else ""
+        texts = f"{one.channel}\0{one.tvg_id}\0{one.name}{chosen}\n"
         state.update(texts.encode("utf-8", "surrogatepass"))
     return _WantedChannels(wanted, state.hexdigest())
 

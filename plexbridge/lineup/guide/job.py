@@ -17,6 +17,8 @@ class Wanted:
     """Its id in the lineup."""
     tvg_id: str
     name: str
+    chosen: bool = False
+    """Whether a person chose the guide channel, or that there is none (an empty `tvg_id`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

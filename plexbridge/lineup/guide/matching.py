@@ -2,7 +2,8 @@
 
 Exact id; else the id without regard to case; else the name as `names` compares it; else the one
 most similar name, if it is alone and similar enough. The first three are sure; a similar one is
-taken only where no guide has a sure one, which is for the caller to see to.
+taken only where no guide has a sure one, which is for the caller to see to. What a person chose
+goes before all of it; where this guide does not have that, it is looked for as any other.
 """
 
 import re
@@ -14,7 +15,10 @@ from rapidfuzz import fuzz, process
 from plexbridge.lineup.guide.job import SURE, Wanted
 from plexbridge.lineup.guide.names import country_of, name_key
 
-How = Literal["id", "id_case", "name", "similar"]
+How = Literal["chosen", "id", "id_case", "name", "similar"]
+
+CHOSEN: Final = "chosen"
+"""How, of a guide channel that a person named; goes before another guide's, however sure."""
 
 SIMILAR_MIN: Final = 92
 """Of 100, on names already without quality and country: one letter of twelve."""
@@ -55,6 +59,8 @@ def match(wanted: Iterable[Wanted], guide: Mapping[str, Sequence[str]]) -> dict[
     matches: dict[str, Match] = {}
     left: list[Wanted] = []
     for one in wanted:
+        if one.chosen and not one.tvg_id:
+            continue  # a person wants none
         found = _sure(one, guide, by_case, by_name)
         if found is None:
             left.append(one)
@@ -71,10 +77,10 @@ def _sure(
 ) -> Match | None:
     if one.tvg_id:
         if one.tvg_id in guide:
-            return Match(one.tvg_id, "id", SURE)
+            return Match(one.tvg_id, "chosen" if one.chosen else "id", SURE)
         folded = by_case.get(one.tvg_id.casefold())
         if folded is not None:
-            return Match(folded, "id_case", SURE)
+            return Match(folded, "chosen" if one.chosen else "id_case", SURE)
     namesakes = by_name.get(name_key(one.name))
     if not namesakes:
         return None

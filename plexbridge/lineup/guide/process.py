@@ -37,7 +37,7 @@ def _as_json(job: Job) -> bytes:
         {
             "source": str(job.source.absolute()),
             "into": str(job.into.absolute()),
-            "wanted": [(one.channel, one.tvg_id, one.name) for one in job.wanted],
+            "wanted": [(one.channel, one.tvg_id, one.name, one.chosen) for one in job.wanted],
             "begin": job.begin,
             "end": job.end,
             "about": job.about,

@@ -41,3 +41,14 @@ SELECT start, stop, xml FROM programmes WHERE channel = :channel AND start >= co
     (SELECT max(start) FROM programmes WHERE channel = :channel AND start <= :at), :at)
 ORDER BY start LIMIT 3
 """
+SELECT_WITHIN: Final = """
+SELECT start, stop, xml FROM programmes WHERE channel = :channel AND start >= coalesce(
+    (SELECT max(start) FROM programmes WHERE channel = :channel AND start <= :begin), :begin)
+AND start <= coalesce(
+    (SELECT min(start) FROM programmes WHERE channel = :channel AND start >= :until), :until)
+ORDER BY start LIMIT :most
+"""
+SELECT_START_BEFORE: Final = "SELECT max(start) FROM programmes WHERE channel = ? AND start < ?"
+SELECT_CHANNEL: Final = "SELECT xmltv_id, name FROM channels WHERE id = ?"
+SELECT_CHANNELS: Final = "SELECT id, xmltv_id, name FROM channels WHERE id > ? ORDER BY id LIMIT ?"
+SELECT_MATCH: Final = "SELECT channel, how, confidence FROM matches WHERE wanted = ?"

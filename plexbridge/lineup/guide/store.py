@@ -6,7 +6,7 @@ Each file is replaced as a whole by the worker's new one (`build`). Blocking: fo
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +17,7 @@ import orjson
 from plexbridge.lineup.guide import schema
 from plexbridge.lineup.guide.errors import GuideFault
 from plexbridge.lineup.guide.job import SURE, Figures
+from plexbridge.lineup.guide.matching import CHOSEN
 from plexbridge.log.driver import SqliteConnection, open_reader
 from plexbridge.log.errors import CannotOpen, StorageFailed
 
@@ -163,17 +164,18 @@ class Place(NamedTuple):
 class Guide:
     """All guides in force as one; never changes.
 
-    A lineup channel has its programmes from the first guide, in the order given, that surely has
-    it; else from the first that has one of a similar name.
+    A lineup channel has its programmes from the guide that has what a person chose for it; else
+    from the first, in the order given, that surely has it; else from the first that has one of a
+    similar name.
     """
 
     def __init__(self, stored: Sequence[StoredGuide]) -> None:
         self.stored = tuple(stored)
         places: dict[str, Place] = {}
-        for sure in (True, False):
+        for order in range(_ORDERS):
             for index, guide in enumerate(self.stored):
                 for channel, found in guide.found.items():
-                    if (found.confidence >= SURE) is sure and channel not in places:
+                    if _order(found) == order and channel not in places:
                         places[channel] = Place(index, *found)
         self.places: Mapping[str, Place] = places
         """By lineup channel."""
@@ -198,6 +200,16 @@ class Guide:
         return GuideReader(self, connections)
 
 
+_ORDERS: Final = 3
+
+
+def _order(found: Found) -> int:
+    """Which of several guides' findings goes first."""
+    if found.how == CHOSEN:
+        return 0
+    return 1 if found.confidence >= SURE else 2
+
+
 Row = tuple[int, int, str]
 """Start, stop (seconds since 1970), and the XML inside the programme."""
 
@@ -207,6 +219,9 @@ class GuideReader:
 
     PAGE_ROWS: Final = 200
     """Programmes read at once; the longest have 100 KB."""
+
+    PAGE_CHANNELS: Final = 2_000
+    """Guide channels read at once: some 200 KB."""
 
     UNSAID_S: Final = 3_600
     """How long a programme is taken to last that says nothing and is not followed soon."""
@@ -233,6 +248,49 @@ class GuideReader:
             yield page[: self.PAGE_ROWS]
             start = rows[self.PAGE_ROWS][0]
 
+    def within(self, channel: str, begin: int, until: int) -> list[Row]:
+        """What is on between two times (seconds since 1970), and the one after it: at most
+        `PAGE_ROWS` of them."""
+        place = self._guide.places.get(channel)
+        if place is None:
+            return []
+        asked: Any = {"channel": place.number, "begin": begin, "until": until}
+        asked["most"] = self.PAGE_ROWS
+        return _ended(self._connections[place.guide].execute(schema.SELECT_WITHIN, asked))
+
+    def start_before(self, channel: str, start: int) -> int | None:
+        """When the programme before the one at `start` begins."""
+        place = self._guide.places.get(channel)
+        if place is None:
+            return None
+        asked = (place.number, start)
+        [(found,)] = self._connections[place.guide].execute(schema.SELECT_START_BEFORE, asked)
+        return None if found is None else int(found)
+
+    def guide_channel(self, guide: int, number: int) -> tuple[str, str]:
+        """Id and first name of a guide's channel; `guide`: its index in `Guide.stored`."""
+        [(xmltv_id, name)] = self._connections[guide].execute(schema.SELECT_CHANNEL, (number,))
+        return str(xmltv_id), str(name)
+
+    def without_programmes(self, channel: str) -> tuple[int, Found] | None:
+        """What a lineup channel is matched with, in a guide that has no programme for it: that
+        guide's index, and what was found."""
+        for index, connection in enumerate(self._connections):
+            for number, how, confidence in connection.execute(schema.SELECT_MATCH, (channel,)):
+                return index, Found(number, how, confidence)
+        return None
+
+    def guide_channels(self, guide: int) -> Iterator[list[tuple[str, str]]]:
+        """Ids and first names of a guide's channels, in pages."""
+        after = -1
+        while True:
+            asked = (after, self.PAGE_CHANNELS)
+            rows = self._connections[guide].execute(schema.SELECT_CHANNELS, asked)
+            yield [(xmltv_id, name) for _, xmltv_id, name in rows]
+            if len(rows) < self.PAGE_CHANNELS:
+                return
+            after = rows[-1][0]
+
     def from_now(self, channel: str, at: int) -> list[Row]:
         """What is on at `at` (seconds since 1970) and the two after it."""
         place = self._guide.places.get(channel)
@@ -253,3 +311,17 @@ def _ended(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
             stop = min(stop, following)
         ended.append((start, stop, xml))
     return ended
+
+
+@contextmanager
+def opened(guide: Guide) -> Iterator[GuideReader]:
+    """For reading, as long as the block lasts.
+
+    Raises:
+        GuideFault: a file is gone or damaged.
+    """
+    try:
+        with ExitStack() as stack:
+            yield guide.reader(stack)
+    except StorageFailed as failed:
+        raise GuideFault("store", "cannot be read", _REMEDY) from failed
