@@ -1,5 +1,6 @@
 // Makes the list of channels live: found while typing, copied from, played. The list itself is always
 // the server's, taken out of the page that it would show.
+import { drawLogos } from "./logos.js";
 import { openPreview } from "./preview.js";
 
 const $ = (id) => document.getElementById(id);
@@ -10,6 +11,7 @@ let asking = null, typed = null;
 
 function enable() {
   for (const button of $("found").querySelectorAll("button[data-act]")) button.disabled = false;
+  drawLogos($("found"));
 }
 
 // The list of an address: the bridge's own words for it, in place of what is there. True once it is.

@@ -15,7 +15,7 @@ const counted = (count) => `${count.toLocaleString("en")} channel${count === 1 ?
 
 async function ask(method, path, body) {
   try {
-    const answer = await fetch(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    const answer = await fetch(path, { method, cache: "no-store", headers: { "Content-Type": "application/json" }, body: body && JSON.stringify(body) });
     const document = await answer.json();
     return answer.ok ? { document } : { fault: document.detail ?? `The bridge answers ${answer.status}.` };
   } catch (error) {
@@ -134,7 +134,12 @@ async function look(event) {
   const { document: plan, fault } = await ask("POST", "api/channels/bulk", { ...asked, preview: true });
   $("bulk-fault").textContent = fault ?? "";
   if (fault) return;
-  $("plan-title").textContent = plan.changes ? `Change ${counted(plan.changes)}?` : "Nothing would change";
+  present(plan, plan.changes ? `Change ${counted(plan.changes)}?` : "Nothing would change", `Change ${counted(plan.changes)}`, () => change(asked));
+}
+
+// The dialog that says what would follow, before it is done.
+function present(plan, title, action, act) {
+  $("plan-title").textContent = title;
   $("plan-told").replaceChildren(...[...plan.consequences, plan.hint].filter(Boolean).map((text) => element("li", text)));
   $("plan-each").hidden = !plan.changes;
   $("plan-each").querySelector("ol").replaceChildren(...plan.channels.map(planned));
@@ -143,9 +148,33 @@ async function look(event) {
   }
   $("plan-fault").textContent = "";
   $("plan-do").hidden = !plan.changes;
-  $("plan-do").textContent = `Change ${counted(plan.changes)}`;
-  $("plan-do").onclick = () => change(asked);
+  $("plan-do").textContent = action;
+  $("plan-do").onclick = act;
   $("plan").showModal();
+}
+
+async function lookBack() {
+  const { document: plan, fault } = await ask("GET", "api/channels/undo");
+  if (fault || !plan.last) { tell(fault ?? "There is nothing to take back."); refused(fault); return; }
+  const title = plan.changes ? `Take the last change of ${counted(plan.changes)} back?` : "Nothing would change: the channels are not listed any more";
+  present(plan, title, "Take it back", () => takeBack(plan.last.change));
+}
+
+async function takeBack(changeId) {
+  $("plan-do").disabled = true;
+  const { document: done, fault } = await ask("POST", "api/channels/undo", { change: changeId });
+  $("plan-do").disabled = false;
+  if (fault) { $("plan-fault").textContent = `Nothing was changed: ${fault}`; return; }
+  $("plan").close();
+  clearPicked();
+  await show(here());
+  tell(`Taken back: ${counted(done.changes)} as before`);
+  ($("found").querySelector("[data-undo]") ?? $("q")).focus();
+}
+
+// Where it cannot even be looked at: in the same dialog, for there is no other place for it.
+function refused(fault) {
+  present({ changes: 0, consequences: [], hint: null, channels: [] }, fault ? `It cannot be taken back: ${fault}` : "There is nothing to take back", "", null);
 }
 
 function element(name, text) {
@@ -187,11 +216,12 @@ function askValue() {
 }
 
 function listed() {
-  for (const node of $("found").querySelectorAll("[data-edit], [data-pick]")) node.disabled = false;
+  for (const node of $("found").querySelectorAll("[data-edit], [data-pick], [data-undo]")) node.disabled = false;
   showPicked();
 }
 
 $("found").addEventListener("click", (event) => {
+  if (event.target.matches("[data-undo]")) { lookBack(); return; }
   const row = event.target.closest("li[data-channel]");
   if (event.target.matches("[data-pick]")) pick(row, event.target.checked, event.shiftKey);
   const act = event.target.closest("button[data-edit]")?.dataset.edit;
