@@ -11,8 +11,9 @@ from projections.tallies import Ends, Handlers, Sources
 
 NAME: Final = "dashboard"
 VERSION: Final = 4
-"""Of the stored state, and of the documents and words made of it: another version is folded anew,
-and every stored session's row with it."""
+"""Of the stored state, and of the documents and words made of it: where another version is stored,
+this one is built beside it, and every session's row with it. What a prune sealed is all there is of
+what was before: a new version needs its line in `lifting`."""
 
 
 class Dashboard:

@@ -1,39 +1,49 @@
-"""Both stored folds together, at one position: what is shown, and what is decided on."""
+"""Both stored folds together: what is shown, and what is decided on."""
 
 from typing import Self
 
 from events.envelope import Recorded
-from events.world import World, evolve
+from events.world import World
 from projections import dashboard, world_state
 from projections.dashboard import Dashboard
+from projections.world_state import Decided
 
 Stored = dict[tuple[str, int], bytes]
 """(name, version) → state."""
 
 
 class Folding:
-    """The dashboard and the decided state after the same event."""
+    """The dashboard and the decided state after the same event. One that begins further on than the
+    other waits for it: each is stored, and kept, on its own."""
 
-    def __init__(self, shown: Dashboard | None = None, decided: World | None = None) -> None:
+    def __init__(self, shown: Dashboard | None = None, decided: Decided | None = None) -> None:
         self.shown = shown or Dashboard()
-        self.decided = decided or World()
+        self.ground = decided or Decided(position=self.shown.position, at=self.shown.at)
+        """What is decided on, with its place."""
+
+    @property
+    def decided(self) -> World:
+        """What is decided on."""
+        return self.ground.world
 
     @property
     def position(self) -> int:
-        """The last event folded."""
-        return self.shown.position
+        """The last event folded by both."""
+        return min(self.shown.position, self.ground.position)
 
     def fold(self, event: Recorded) -> None:
-        """Apply the next event."""
+        """Apply the next event. Whichever fold raises, `position` is still that before."""
         assert event.pos == self.position + 1, f"event {event.pos} follows {self.position}"
-        evolve(self.decided, event)
-        self.shown.fold(event)  # last: whichever raises, `position` is still that before
+        if event.pos > self.ground.position:
+            self.ground.fold(event)
+        if event.pos > self.shown.position:
+            self.shown.fold(event)
 
     def dump(self) -> Stored:
         """The states, to be stored under their names and versions."""
         return {
             (dashboard.NAME, dashboard.VERSION): self.shown.dump(),
-            (world_state.NAME, world_state.VERSION): world_state.dump(self.decided),
+            (world_state.NAME, world_state.VERSION): self.ground.dump(),
         }
 
     @classmethod
@@ -43,4 +53,6 @@ class Folding:
         decided = stored.get((world_state.NAME, world_state.VERSION))
         if shown is None or decided is None:
             return None
-        return cls(Dashboard.load(shown), world_state.load(decided))
+        loaded = Dashboard.load(shown)
+        there = Decided.load(decided, position=loaded.position, at=loaded.at)
+        return cls(loaded, there)

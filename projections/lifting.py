@@ -1,6 +1,6 @@
 """How a state that an earlier release sealed is read today.
 
-Stored states can be folded anew, so another version of them is simply left aside. Behind a prune
+Stored states can be folded anew, so one of another version is not read. Behind a prune
 the events are gone and the sealed state is all there is: whoever changes the version of a state
 adds here how the version before it becomes the new one.
 """
@@ -19,9 +19,10 @@ LIFTS: Final[Mapping[tuple[str, int], Lift]] = {}
 CURRENT: Final = {dashboard.NAME: dashboard.VERSION, world_state.NAME: world_state.VERSION}
 
 
-def lifted(stored: Stored, lifts: Mapping[tuple[str, int], Lift] = LIFTS) -> Stored:
-    """The same states in the versions of this release, as far as it knows how."""
-    today: Stored = {}
+def lifted(stored: Stored, lifts: Mapping[tuple[str, int], Lift] | None = None) -> Stored:
+    """The same states in the versions of this release, as far as it knows how: by `LIFTS`, unless
+    others are given."""
+    lifts, today = LIFTS if lifts is None else lifts, Stored()
     for (name, version), state in stored.items():
         while version < CURRENT.get(name, 0) and (name, version) in lifts:
             state = lifts[name, version](state)

@@ -63,9 +63,11 @@ class Live:
     def tuners(self) -> list[Row]:
         """One row per tuner, in use or not."""
         by_tuner = {lease["tuner"]: (c, lease) for c, lease in self.state["leases"].items()}
+        there = range(self.state["policy"]["tuners"])
+        # In use since before there were fewer; gone with its last viewer.
+        beyond = sorted(number for number in by_tuner if number not in there)
         return [
-            self._tuner(number, *by_tuner.get(number, (None, None)))
-            for number in range(self.state["policy"]["tuners"])
+            self._tuner(number, *by_tuner.get(number, (None, None))) for number in (*there, *beyond)
         ]
 
     def _tuner(self, number: int, channel: str | None, lease: Row | None) -> Row:
@@ -185,6 +187,8 @@ class Live:
 
     def _policy(self, event: Recorded) -> None:
         self.state["policy"] = dict(event.payload)
+        for row in self.state["sessions"].values():  # their deadlines are others now
+            self._touch(row)
 
 
 assert len("session-") == len("channel-") == 8, "stream prefixes are cut by length"

@@ -1,7 +1,8 @@
 """Whether what is stored of the projections equals what the log folds to.
 
 One pass over the log: at each position of which a state is stored, the rebuilt state is compared
-with it byte by byte; where the last one stands, every session's row as well.
+with it byte by byte; where the last one of the dashboard stands, every session's row as well. What
+another version stored is not looked at, and that is said.
 """
 
 from collections.abc import Iterator
@@ -18,15 +19,20 @@ from plexbridge.audit.findings import Finding, Kind
 from plexbridge.audit.reading import Progress, recorded
 from plexbridge.control.prunes import PRUNED
 from plexbridge.control.seals import beginning
+from plexbridge.control.stored import in_force
 from plexbridge.log import sealing
 from plexbridge.log.driver import Connection
 from plexbridge.log.reader import SqliteReader
 from plexbridge.log.sealing import SealBroken
+from projections import dashboard
 from projections.folding import Folding
 from projections.lifting import CURRENT
 from projections.live import document
 
 CHECK: Final = "projections"
+
+ROWS_AT_ONCE: Final = 1_000
+"""Sessions that changed and are not digested yet; most change again before that."""
 
 _PRUNES: Final = "SELECT pos, data FROM events WHERE stream = ? AND type = ? ORDER BY ver"
 
@@ -39,6 +45,15 @@ class Saved:
     """Position → name → SHA-256 of the state."""
     sessions: dict[str, bytes]
     """Session id → SHA-256 of its document."""
+    version: int | None
+    """Of the dashboard in force, whose rows those are; None where none is stored."""
+
+    @property
+    def shown_at(self) -> int:
+        """The position that the sessions' rows are of."""
+        return max(
+            (pos for pos, names in self.states.items() if dashboard.NAME in names), default=0
+        )
 
     @property
     def examined(self) -> int:
@@ -65,22 +80,30 @@ def _saved(connection: Connection) -> Saved:
         [(there,)] = connection.execute(
             "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'sessions'"
         )
-        rows = connection.execute("SELECT id, document FROM sessions") if there else []
-        return Saved(states, {id_: sha256(text.encode()).digest() for id_, text in rows})
+        version = in_force(connection, dashboard.NAME)
+        ours = there and version in (None, dashboard.VERSION)
+        rows = connection.execute("SELECT id, document FROM sessions") if ours else []
+        digests = {id_: sha256(text.encode()).digest() for id_, text in rows}
+        return Saved(states, digests, version)
     finally:
         connection.execute("COMMIT")
 
 
 def compare(
-    reader: SqliteReader, stored: Saved, progress: Progress | None = None
+    reader: SqliteReader,
+    stored: Saved,
+    progress: Progress | None = None,
+    *,
+    begun: Folding | None = None,
 ) -> Iterator[Finding]:
-    """Every stored state and row that the log does not fold to. Blocks.
+    """Every stored state and row that the log does not fold to. `begun`: from this fold on, which
+    is folded further; rows of sessions that ended before it are then left aside. Blocks.
 
     Raises:
         StorageFailed: the log cannot be read.
     """
     try:
-        folding = reader.query(beginning)
+        folding = begun or reader.query(beginning)
     except SealBroken as broken:
         yield Finding(check=CHECK, kind=Kind.BROKEN, pos=broken.pos, text=str(broken))
         return
@@ -92,12 +115,22 @@ def compare(
         text = "the log begins behind a prune, and nothing was sealed there to fold from"
         yield Finding(check=CHECK, kind=Kind.UNCHECKED, pos=None, text=text)
         return
+    if stored.version not in (None, dashboard.VERSION):
+        text = (
+            f"version {stored.version} of the {dashboard.NAME} is in force and this release has "
+            f"{dashboard.VERSION}: a bridge builds it beside, or plexbridge projections rebuild"
+        )
+        yield Finding(check=CHECK, kind=Kind.UNCHECKED, pos=None, text=text)
     last, head = max(stored.states, default=0), reader.head().pos
     for pos in sorted(pos for pos in stored.states if pos > head):
         text = f"states of position {pos} are stored, and the log ends at {head}"
         yield Finding(check=CHECK, pos=pos, text=text)
     rebuilt = dict[str, bytes]()
-    if stored.states:
+    if begun is not None:
+        live = begun.shown.live
+        live.touched = dict(live.state["sessions"])
+    shown_at = stored.shown_at
+    if shown_at:
         _take_rows(folding, rebuilt)
     for row in recorded(reader, after=folding.position, until=last, progress=progress):
         try:
@@ -106,11 +139,16 @@ def compare(
             text = f"{row.stream} {row.type} cannot be folded: {fault!r}"
             yield Finding(check=CHECK, pos=row.pos, text=text)
             return
-        _take_rows(folding, rebuilt)
+        touched = folding.shown.live.touched
+        if row.pos == shown_at or (row.pos < shown_at and len(touched) >= ROWS_AT_ONCE):
+            _take_rows(folding, rebuilt)
         if row.pos in stored.states:
             yield from _states(folding, stored.states[row.pos])
-    if last <= head:
-        yield from _sessions(stored.sessions, rebuilt, last)
+    if shown_at <= head:
+        compared = stored.sessions
+        if begun is not None:
+            compared = {id_: held for id_, held in compared.items() if id_ in rebuilt}
+        yield from _sessions(compared, rebuilt, shown_at)
 
 
 def _seal(reader: SqliteReader) -> Iterator[Finding]:

@@ -2,52 +2,83 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import Annotated
 
 import typer
 
-from events.policy import Policy
 from plexbridge.audit.findings import Finding, Kind
 from plexbridge.audit.projections import compare, saved
-from plexbridge.audit.reading import Progress, recorded
+from plexbridge.audit.reading import Progress
+from plexbridge.audit.standing import Standing, standings
 from plexbridge.commands.exits import CANNOT_OPEN, FINE, FOUND, Unfoldable
 from plexbridge.commands.moments import shown
 from plexbridge.commands.opened import opened_log
 from plexbridge.commands.options import AsJson, DataDir, data_directory
 from plexbridge.commands.output import json_line, line, progress, table
-from plexbridge.control import stored
-from plexbridge.control.seals import beginning
+from plexbridge.control import beside, stored
+from plexbridge.control.building import Build
+from plexbridge.control.stored import Kept
 from plexbridge.data_dir import LOG_FILE
 from plexbridge.log.driver import Connection
 from plexbridge.log.sqlite import SqliteLog
-from projections.live import document
 
-app = typer.Typer(help="What is folded from the log and kept.", no_args_is_help=True)
+app = typer.Typer(
+    help="What is folded from the log and kept. A changed version is built beside the one in "
+    "force and takes its place when it is level.",
+    no_args_is_help=True,
+)
 
-ROWS_SAVED_AT_ONCE: Final = 10_000
-"""Session rows held while rebuilding, some 10 MB."""
+AllKept = Annotated[
+    bool, typer.Option("--kept", help="Every state that is kept, not only the newest.")
+]
 
 
 @app.command()
-def ls(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """The states that are kept, and how far each lags behind the log."""
+def ls(data_dir: DataDir = None, as_json: AsJson = False, every: AllKept = False) -> None:
+    """How each projection stands: the version in force, the one being built, position and lag."""
     with opened_log(data_dir) as reader:
-        states, head = reader.query(stored.kept), reader.head().pos
+        found, kept = standings(reader), reader.query(stored.kept)
     if as_json:
-        for state in states:
-            kept = state._asdict() | {"at": state.at // 1_000, "digest": state.digest.hex()}
-            json_line(kept | {"lag_events": head - state.pos})
+        documents = _kept_json(kept, found[0].head) if every else [one.as_json() for one in found]
+        for document in documents:
+            json_line(document)
         return
-    if not states:
+    if not kept and not any(one.building for one in found):
         line("none kept yet: a bridge keeps them while it runs")
         return
+    if every:
+        table(
+            ("NAME", "VERSION", "POSITION", "TIME", "DIGEST"),
+            [
+                (s.name, s.version, f"#{s.pos}", shown(s.at, None), s.digest.hex()[:16])
+                for s in kept
+            ],
+        )
+        return
     table(
-        ("NAME", "VERSION", "POSITION", "TIME", "LAG", "DIGEST"),
-        [
-            (s.name, s.version, f"#{s.pos}", shown(s.at, None), head - s.pos, s.digest.hex()[:16])
-            for s in states
-        ],
+        ("NAME", "IN FORCE", "BEING BUILT", "POSITION", "LAG", "KEPT", "STATUS"),
+        [_row(one) for one in found],
     )
+
+
+def _row(one: Standing) -> tuple[object, ...]:
+    return (
+        one.name,
+        "none" if one.newest is None else f"version {one.newest.version}",
+        None if one.building is None else f"version {one.building.version}",
+        None if one.newest is None else f"#{one.newest.pos}",
+        one.lag_events,
+        one.kept,
+        one.status,
+    )
+
+
+def _kept_json(kept: list[Kept], head: int) -> list[dict[str, object]]:
+    return [
+        one._asdict()
+        | {"at": one.at // 1_000, "digest": one.digest.hex(), "lag_events": head - one.pos}
+        for one in kept
+    ]
 
 
 @app.command()
@@ -75,7 +106,8 @@ def _code(findings: list[Finding]) -> int:
 
 @app.command()
 def rebuild(data_dir: DataDir = None) -> None:
-    """Drop what is kept and fold the log anew. Not while a bridge runs on the directory."""
+    """Fold the log anew, beside what is kept, and put it in its place when it is level; what was
+    interrupted changes nothing. Not while a bridge runs on the directory."""
     with opened_log(data_dir) as reader:
         total = reader.head().pos
     path = data_directory(data_dir) / LOG_FILE
@@ -88,27 +120,23 @@ async def _rebuild(path: Path, advance: Progress) -> int:
     log = SqliteLog(path)
     try:
         await log.run_in_writer(stored.prepare)
-        return await log.run_in_writer(lambda connection: _fold_anew(connection, log, advance))
+        build = Build(log, decided=True)
+        await build.begin()
+        try:
+            last = (await asyncio.to_thread(log.reader.head)).pos
+            await build.advance(last)
+            while build.position < last:
+                advance(build.position)
+                await build.advance(last)
+        except (AssertionError, KeyError, TypeError, ValueError) as fault:
+            await log.run_in_writer(beside.abandon)
+            raise Unfoldable(build.position + 1, fault) from fault
+        await build.switch()
+        return await log.run_in_writer(_sessions)
     finally:
         await log.close()
 
 
-def _fold_anew(connection: Connection, log: SqliteLog, advance: Progress) -> int:
-    """In one transaction: either all of it is new, or nothing changed."""
-    stored.clear(connection)
-    folding = beginning(connection)
-    last = log.reader.head().pos
-    for row in recorded(log.reader, after=folding.position, until=last, progress=advance):
-        try:
-            folding.fold(row)
-        except (AssertionError, KeyError, TypeError, ValueError) as fault:
-            raise Unfoldable(row.pos, fault) from fault
-        live = folding.shown.live
-        due = row.pos == last or row.pos % stored.KEEP_EVERY == 0
-        if due or len(live.touched) >= ROWS_SAVED_AT_ONCE:
-            policy = Policy.from_payload(live.state["policy"])
-            rows = [document(changed, policy) for changed in live.touched.values()]
-            live.touched.clear()
-            stored.save(connection, folding.dump(), folding.position, folding.shown.at, rows)
-    [(sessions,)] = connection.execute("SELECT count(*) FROM sessions")
-    return int(sessions)
+def _sessions(connection: Connection) -> int:
+    [(count,)] = connection.execute("SELECT count(*) FROM sessions")
+    return int(count)

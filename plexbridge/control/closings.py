@@ -29,11 +29,14 @@ Measured = Callable[[SourceId, int], None]
 class Closings:
     """Used on the event loop only."""
 
-    def __init__(self, clock: Clock, *, settle_ms: int, measured: Measured) -> None:
-        """`settle_ms`: between the end of one connection of a source and the next one.
+    def __init__(
+        self, clock: Clock, *, settle_ms: Callable[[SourceId], int], measured: Measured
+    ) -> None:
+        """`settle_ms`: between the end of one connection of a source and the next one, as it is
+        said when that opens.
         `measured` is told how many ms lay between them."""
         self._clock = clock
-        self._settle_s = settle_ms / 1_000
+        self._settle_ms = settle_ms
         self._measured = measured
         self._closing: set[asyncio.Future[None]] = set()
         self._closed_at: dict[SourceId, float] = {}
@@ -61,7 +64,7 @@ class Closings:
         closed_at = self._closed_at.get(source)
         if closed_at is None:
             return
-        left_s = closed_at + self._settle_s - self._clock.monotonic()
+        left_s = closed_at + self._settle_ms(source) / 1_000 - self._clock.monotonic()
         if left_s > 0:
             await asyncio.sleep(left_s)
         apart_s = self._clock.monotonic() - closed_at

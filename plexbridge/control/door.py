@@ -42,8 +42,8 @@ STORED_WITHIN_S: Final = 5.0
 RETRY_S = 1.0
 """Between attempts to store what waits: a full disk is not freed in less."""
 
-_FREEING = frozenset({"tuner_released", "source_changed"})
-"""Events after which a tuner or a connection of a source is free again."""
+_FREEING = frozenset({"tuner_released", "source_changed", "policy_set"})
+"""Events after which a tuner or a connection of a source may be free again."""
 
 Apply = Callable[[Sequence[NewEvent], World], None]
 
@@ -92,6 +92,11 @@ class Door:
     def waiting_facts(self) -> int:
         """Facts that happened and cannot be stored at the moment."""
         return sum(len(pending.events) for pending in self._backlog)
+
+    @property
+    def on_its_way(self) -> bool:
+        """Whether something that was decided is not known to be durable yet."""
+        return bool(self._pending or self._backlog)
 
     # What happened ---------------------------------------------------------------------------
 

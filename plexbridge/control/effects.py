@@ -72,7 +72,7 @@ class Effects:
         channel: Callable[[ChannelId], Channel | None],
         allowed: Callable[[SourceId], int],
         report: Report,
-        settle_ms: int = 0,
+        settle_ms: Callable[[SourceId], int] = lambda _: 0,
     ) -> None:
         """`channel` finds an entry of the lineup in force; `allowed` tells how many connections a
         source allows (0: not known); `report` is the door's; `settle_ms`: see `Closings`."""
@@ -81,7 +81,8 @@ class Effects:
         self._connector = connector
         self._clock = clock
         self._health = UpstreamHealth(relay_policy, random)
-        self._relay_policy = relay_policy
+        self.relay_policy = relay_policy
+        """Of the relays that begin from now on."""
         self._channel = channel
         self._allowed = allowed
         self._report = report
@@ -189,7 +190,7 @@ class Effects:
             clock=self._clock,
             health=self._health,
             listener=_Reports(self, source, event.ver, self._clock, self._allowed, self._report),
-            policy=self._relay_policy,
+            policy=self.relay_policy,
         )
         self.relays[channel] = Running(relay, event.ver, source)
         task = asyncio.get_running_loop().create_task(self._start(relay, source))

@@ -15,7 +15,7 @@ from typing import Any, Final
 from events.codec import NewerLog
 from events.machine import ENDED
 from plexbridge.control import stored
-from plexbridge.control.projector import fold_on
+from plexbridge.control.folds import fold_on
 from plexbridge.control.seals import beginning, first_moment, folding_of, seal_of
 from plexbridge.log import pruning, rows, sealing
 from plexbridge.log.driver import Connection, Row

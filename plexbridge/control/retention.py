@@ -84,8 +84,8 @@ class Retention:
         self._note = note
         self._save = save
         self._clock = clock
-        self._days = days
-        self._megabytes = megabytes
+        self.days = days
+        self.megabytes = megabytes
         self._zone = zone
         self._pause_s = pause_s
 
@@ -118,8 +118,8 @@ class Retention:
 
     def _cut(self) -> tuple[Cut | None, str]:
         reader = self._log.reader
-        by_age = too_old(reader, self._clock.now(), self._days)
-        by_size = too_much(reader, self._megabytes)
+        by_age = too_old(reader, self._clock.now(), self.days)
+        by_size = too_much(reader, self.megabytes)
         why = "age" if by_age >= by_size else "size"
         return cut_before(reader, max(by_age, by_size)), why
 

@@ -84,6 +84,13 @@ class Sweep:
         self._effects = effects
         self._viewers = viewers
         self._setting_ms = setting_ms
+        self._set_otherwise = asyncio.Event()
+
+    def set_interval(self, setting_ms: int | str) -> None:
+        """From now on: the pause that goes on is as long as the new setting says, from here."""
+        if setting_ms != self._setting_ms:
+            self._setting_ms = setting_ms
+            self._set_otherwise.set()
 
     def drift_now(self) -> int:
         """Sessions without connection plus connections without session, at this moment."""
@@ -93,8 +100,13 @@ class Sweep:
     async def run(self) -> None:
         """Sweep until cancelled."""
         while True:
-            await asyncio.sleep(interval_s(self._setting_ms, len(self._door.world.sessions)))
-            await self.sweep()
+            self._set_otherwise.clear()
+            pause_s = interval_s(self._setting_ms, len(self._door.world.sessions))
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._set_otherwise.wait()
+            except TimeoutError:
+                await self.sweep()
 
     async def sweep(self) -> None:
         """Look twice, and record and put right what both looks found."""

@@ -45,7 +45,7 @@ class Ticker:
         self._effects = effects
         self._viewers = viewers
         self._clock = clock
-        self._throttle_ms = throttle_ms
+        self.throttle_ms = throttle_ms
         self._gauges = gauges
         self._looked_at: dict[SessionId, int] = {}
         self._uptake = UptakeWatch(effects, viewers, media_rate)
@@ -87,7 +87,7 @@ class Ticker:
             del self._looked_at[gone]
         for session in list(sessions.values()):
             since_ms = (now - self._looked_at.get(session.id, 0)) // 1_000
-            if session.state == ACTIVE and since_ms < self._throttle_ms:
+            if session.state == ACTIVE and since_ms < self.throttle_ms:
                 continue
             progress = self._viewers.progress(session.id)
             if progress is None or progress.accepted_at <= session.accepted_at:
