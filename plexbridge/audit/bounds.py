@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from events.envelope import Recorded
-from events.machine import CONNECT, ENDED, NEW
+from events.ids import session_stream
+from events.machine import ACTIVITY, CONNECT, ENDED, NEW
 from events.policy import Policy
+from events.world import World
 from plexbridge.audit.findings import Finding
 from plexbridge.audit.steps import SESSION_PREFIX
 
@@ -15,6 +17,7 @@ class Bounds:
 
     name = "limits"
     promise = "never more tuners, source connections or sessions than allowed"
+    passes_over: frozenset[str] = frozenset({ACTIVITY})
 
     def __init__(self) -> None:
         self.examined = 0
@@ -22,6 +25,14 @@ class Bounds:
         self._policy_known = False
         self._leases: dict[str, tuple[int, str]] = {}
         self._sessions: set[str] = set()
+
+    def begin(self, world: World, pos: int) -> None:
+        """Take over the bound in force, and what counts against it."""
+        self._policy, self._policy_known = world.policy, True
+        self._sessions = {session_stream(name) for name in world.sessions}
+        self._leases = {
+            f"channel-{one.channel}": (one.tuner, one.source) for one in world.leases.values()
+        }
 
     def event(self, row: Recorded, data: dict[str, Any]) -> Iterator[Finding]:
         """Follow the bound, or what counts against it."""

@@ -1,7 +1,8 @@
 """The promises a log must show were kept, each as one pass over its events.
 
-Pure: any iterable of `Recorded`, from the first event of the log (or behind a prune, where what
-began earlier is unknown and left aside). Each check knows one promise and nothing of the others.
+Pure: any iterable of `Recorded`, from the first event of the log; or behind a decided state, which
+is then taken over; or behind a prune, where what began earlier is unknown and left aside. Each
+check knows one promise and nothing of the others.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ import orjson
 
 from events.codec import NewerLog, upcast
 from events.envelope import Recorded
+from events.world import World
 from plexbridge.audit.bounds import Bounds
 from plexbridge.audit.cleanup import Cleanup
 from plexbridge.audit.endings import OneEnd
@@ -31,10 +33,16 @@ class Check(Protocol):
     name: str
     promise: str
     """What holds when nothing is found, as a sentence."""
+    passes_over: frozenset[str]
+    """Types of events that show nothing of it: nearly all events are of one type."""
 
     @property
     def examined(self) -> int:
         """How many things were looked at."""
+        ...
+
+    def begin(self, world: World, pos: int) -> None:
+        """Take over, before the first event, how things stood after the one at `pos`."""
         ...
 
     def event(self, row: Recorded, data: Data) -> Iterable[Finding]:
@@ -51,10 +59,15 @@ class LegalSteps:
 
     name = "steps"
     promise = "every step is one that its machine allows"
+    passes_over: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self.examined = 0
         self._steps = Steps()
+
+    def begin(self, world: World, pos: int) -> None:
+        """Take over which sessions are open."""
+        self._steps.begin(world, pos)
 
     def event(self, row: Recorded, data: Data) -> Iterator[Finding]:
         """Judge a session's event."""
@@ -78,6 +91,11 @@ class Promises:
 
     checks: Sequence[Check]
 
+    def begin(self, world: World, pos: int) -> None:
+        """Take over how things stood after the event at `pos`; the one behind it comes next."""
+        for one in self.checks:
+            one.begin(world, pos)
+
 
 def promises() -> Promises:
     """Every check there is, fresh."""
@@ -85,7 +103,9 @@ def promises() -> Promises:
 
 
 def check(promised: Promises, events: Iterable[Recorded]) -> Iterator[Finding]:
-    """Run the checks over the events, in one pass."""
+    """Run the checks over the events, in one pass. A payload without what a check needs cannot be
+    judged, which is not "fine"."""
+    asked: dict[str, list[Check]] = {}
     for row in events:
         try:
             data = dict(upcast(row))
@@ -93,16 +113,13 @@ def check(promised: Promises, events: Iterable[Recorded]) -> Iterator[Finding]:
             text = f"{row.stream} {row.type}: {unreadable}"
             yield Finding(check=READABLE, kind=Kind.UNCHECKED, pos=row.pos, text=text)
             continue
-        for one in promised.checks:
-            yield from _event(one, row, data)
+        if row.type not in asked:
+            asked[row.type] = [one for one in promised.checks if row.type not in one.passes_over]
+        for one in asked[row.type]:
+            try:
+                yield from one.event(row, data)
+            except (KeyError, TypeError, AttributeError) as missing:
+                text = f"{row.stream} {row.type}: its payload cannot be judged ({missing!r})"
+                yield Finding(check=one.name, kind=Kind.UNCHECKED, pos=row.pos, text=text)
     for one in promised.checks:
         yield from one.end()
-
-
-def _event(one: Check, row: Recorded, data: Data) -> Iterator[Finding]:
-    """A payload without what the check needs cannot be judged, which is not "fine"."""
-    try:
-        yield from one.event(row, data)
-    except (KeyError, TypeError, AttributeError) as missing:
-        text = f"{row.stream} {row.type}: its payload cannot be judged ({missing!r})"
-        yield Finding(check=one.name, kind=Kind.UNCHECKED, pos=row.pos, text=text)

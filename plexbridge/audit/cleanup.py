@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from events.envelope import Recorded
+from events.ids import session_stream
 from events.machine import CONNECT, ENDED, NEW, RECLAIM
 from events.policy import Policy
+from events.world import FLOWING_UPSTREAM, OPENED_UPSTREAM, World
 from plexbridge.audit.findings import Finding
 from plexbridge.audit.steps import SESSION_PREFIX
 
@@ -56,16 +58,31 @@ class Cleanup:
 
     name = "cleanup"
     promise = "every clean-up within 5 s (disconnect), 60 s (orphan), 2 s (forced)"
+    passes_over: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self.examined = 0
         self._policy = Policy()
+        self._policy_since = 0
         self._channel_of: dict[str, str] = {}
         self._last_end: dict[str, _End] = {}
         self._sockets: dict[str, int] = {}
         """Channel → lease whose upstream is open, as far as was told."""
         self._closing: dict[tuple[str, int], _Closing] = {}
         self._now = 0
+
+    def begin(self, world: World, pos: int) -> None:
+        """Take over what is held. Clean-ups that have begun are left aside: their ends are not
+        known here."""
+        self._policy = world.policy
+        self._channel_of = {
+            session_stream(one.id): f"channel-{one.channel}" for one in world.sessions.values()
+        }
+        self._sockets = {
+            f"channel-{one.channel}": one.ver
+            for one in world.leases.values()
+            if one.upstream in (OPENED_UPSTREAM, FLOWING_UPSTREAM)
+        }
 
     def event(self, row: Recorded, data: dict[str, Any]) -> Iterator[Finding]:
         """Follow ends, returns and closed upstreams."""
@@ -81,7 +98,7 @@ class Cleanup:
         elif row.type == "tuner_released":
             yield from self._released(row, data)
         elif row.type == "policy_set":
-            self._policy = Policy.from_payload(data)
+            self._policy, self._policy_since = Policy.from_payload(data), row.at
         elif row.type == "started":
             self._closing.clear()  # of an earlier process; its sockets went with it
             self._sockets.clear()
@@ -115,7 +132,9 @@ class Cleanup:
             return
         spent_us = row.at - end.at
         if data["why"] in _LINGERS:
-            spent_us = max(0, spent_us - self._policy.linger_ms * 1_000)
+            # A shorter time that was set meanwhile counts from when it was set.
+            due = max(end.at + self._policy.linger_ms * 1_000, self._policy_since)
+            spent_us = max(0, row.at - due)
         spent_us += end.since_silent_us
         if open_lease is not None and open_lease == data["lease"]:
             closing = _Closing(end, row.at, spent_us, row.pos)

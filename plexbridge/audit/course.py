@@ -21,6 +21,7 @@ from itertools import count
 from events.appends import Append, Read
 from events.commands import (
     Accepted,
+    ChangeSettings,
     Command,
     Disconnect,
     Progress,
@@ -44,7 +45,7 @@ from plexbridge.audit.own_time import OwnTime, Seen, times
 from plexbridge.audit.policies import Overrides, applied
 from plexbridge.audit.tally import Tally, is_silent_end
 
-_FREEING = frozenset({"tuner_released", "source_changed"})
+_FREEING = frozenset({"tuner_released", "source_changed", "policy_set"})
 
 
 class Happened:
@@ -118,7 +119,7 @@ class Course:
         self._pos = given.pos
         if self.left_record or self._time.differs:
             self._pass_time(command.at)
-        if isinstance(command, Started):
+        if isinstance(command, Started | ChangeSettings) and command.policy is not None:
             command = replace(command, policy=applied(command.policy, self._overrides))
         if not self.left_record:
             self._compare(self._decide(command), given)

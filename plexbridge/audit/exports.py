@@ -10,7 +10,7 @@ from events.envelope import Recorded
 from plexbridge.audit.reading import Progress, recorded
 from plexbridge.audit.redaction import Redaction
 from plexbridge.control import stored
-from plexbridge.control.projector import fold_on
+from plexbridge.control.folds import fold_on
 from plexbridge.control.seals import Pruned, first_moment, seal_of
 from plexbridge.log.exported import Before, Header
 from plexbridge.log.exporting import LogBroken, Sink, Written, write_events

@@ -20,11 +20,8 @@ from events.commands import (
     Disconnect,
     Expire,
     LingerOver,
-    Note,
     Progress,
-    Recover,
     ShutDown,
-    Started,
     Stop,
     TooSlow,
     UpstreamClosed,
@@ -42,6 +39,7 @@ from events.refusals import Refused
 from events.uptake import LITTLE_BYTES_S, Uptake
 from events.world import World, evolve
 from plexbridge.audit.asking import SourcesKnown, asked_and_given, refused
+from plexbridge.audit.own_commands import noted, recovered, settings_changed, started
 
 SILENT: Final = frozenset({"client_stalled", "peer_vanished"})
 """Details of a deadline that ended an active session."""
@@ -160,7 +158,7 @@ def _candidates(append: Append, world: World, known: SourcesKnown) -> Iterator[C
         return lead(append, world)
     if first.stream.startswith(("session-", "channel-")):
         return iter(())
-    return _note(append, world)
+    return noted(append, world)
 
 
 def _session(read: Read) -> SessionId:
@@ -340,35 +338,8 @@ def _released(append: Append, world: World) -> Iterator[Command]:
         yield LingerOver(at=read.at, channel=_channel(read), lease=read.payload["lease"])
 
 
-def _started(append: Append, world: World) -> Iterator[Command]:
-    read = append[0]
-    facts = {name: text for name, text in read.payload.items() if name not in _OWN_FACTS}
-    policy = world.policy
-    if len(append) > 1:
-        policy = Policy.from_payload(dict(append[1].payload))
-    yield Started(
-        at=read.at,
-        version=read.payload.get("version", ""),
-        machine=read.payload.get("machine", ""),
-        policy=policy,
-        facts=tuple(facts.items()),
-    )
-
-
-_OWN_FACTS: Final = frozenset({"version", "machine"})
-
-
-def _recovered(append: Append, world: World) -> Iterator[Command]:
-    yield Recover(at=append[0].at)
-
-
 def _stopping(append: Append, world: World) -> Iterator[Command]:
     yield ShutDown(at=append[0].at, progress=_all_progress(append))
-
-
-def _note(append: Append, world: World) -> Iterator[Command]:
-    [read] = append
-    yield Note(at=read.at, stream=read.stream, type=read.type, payload=tuple(read.payload.items()))
 
 
 def _channel(read: Read) -> ChannelId:
@@ -385,7 +356,8 @@ _LEADS: Final[dict[str, Lead]] = {
     "upstream_lost": _upstream_lost,
     "upstream_closed": _upstream_closed,
     "tuner_released": _released,
-    "started": _started,
-    "recovered": _recovered,
+    "started": started,
+    "settings_changed": settings_changed,
+    "recovered": recovered,
     "stopping": _stopping,
 }

@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from events.envelope import Recorded
-from events.machine import CONNECT, ENDED, NEW
+from events.ids import session_stream
+from events.machine import ACTIVITY, CONNECT, ENDED, NEW
+from events.world import World
 from plexbridge.audit.findings import Finding
 
 
 @dataclass(slots=True)
 class _Lease:
-    pos: int
+    since: str
+    """Where it began, in words."""
     ver: int
     tuner: int
     sessions: set[str] = field(default_factory=set)
@@ -22,13 +25,24 @@ class Leases:
 
     name = "leases"
     promise = "every lease has one return, or is still in force"
+    passes_over: frozenset[str] = frozenset({ACTIVITY})
 
     def __init__(self) -> None:
         self.examined = 0
         self._open: dict[str, _Lease] = {}
         self._known: set[str] = set()
         """Channels whose every lease was seen: at least one began in what was read."""
+        self._all_known = False
         self._channel_of: dict[str, str] = {}
+
+    def begin(self, world: World, pos: int) -> None:
+        """Take over which leases are in force, and who is on them."""
+        self._all_known = True
+        for lease in world.leases.values():
+            channel = f"channel-{lease.channel}"
+            on = {session_stream(session) for session in lease.sessions}
+            self._open[channel] = _Lease(f"before #{pos + 1}", lease.ver, lease.tuner, on)
+            self._channel_of |= dict.fromkeys(on, channel)
 
     def event(self, row: Recorded, data: dict[str, Any]) -> Iterator[Finding]:
         """Follow a lease, or a session on one."""
@@ -53,19 +67,19 @@ class Leases:
         self.examined += 1
         before = self._open.get(row.stream)
         if before is not None:
-            yield self._found(row, f"leased again, the lease of #{before.pos} never returned")
-        self._open[row.stream] = _Lease(row.pos, row.ver, data["tuner"])
+            yield self._found(row, f"leased again, the lease of {before.since} never returned")
+        self._open[row.stream] = _Lease(f"#{row.pos}", row.ver, data["tuner"])
         self._known.add(row.stream)
 
     def _released(self, row: Recorded, data: dict[str, Any]) -> Iterator[Finding]:
         lease = self._open.pop(row.stream, None)
         if lease is None:
-            if row.stream in self._known or row.ver == 1:
+            if self._knows(row.stream) or row.ver == 1:
                 yield self._found(row, "a tuner returned that it does not hold")
             return
         if (data["lease"], data["tuner"]) != (lease.ver, lease.tuner):
             given = f"lease {data['lease']} of tuner {data['tuner']}"
-            held = f"lease {lease.ver} of tuner {lease.tuner} (#{lease.pos})"
+            held = f"lease {lease.ver} of tuner {lease.tuner} ({lease.since})"
             yield self._found(row, f"returned {given} while holding {held}")
         if lease.sessions:
             yield self._found(row, f"returned under {', '.join(sorted(lease.sessions))}")
@@ -75,7 +89,7 @@ class Leases:
         self._channel_of[row.stream] = channel
         lease = self._open.get(channel)
         if lease is None:
-            if channel in self._known or row.pos == 1:
+            if self._knows(channel) or row.pos == 1:
                 yield self._found(row, f"began on {channel}, which holds no tuner")
             return
         lease.sessions.add(row.stream)
@@ -84,9 +98,12 @@ class Leases:
 
     def _never_returned(self, row: Recorded) -> Iterator[Finding]:
         for channel, lease in self._open.items():
-            text = f"{channel}: tuner {lease.tuner}, leased at #{lease.pos}, was never returned"
+            text = f"{channel}: tuner {lease.tuner}, leased at {lease.since}, was never returned"
             yield Finding(check=self.name, pos=row.pos, text=f"{text}: the bridge started anew")
         self._open.clear()
+
+    def _knows(self, channel: str) -> bool:
+        return self._all_known or channel in self._known
 
     def _found(self, row: Recorded, text: str) -> Finding:
         return Finding(check=self.name, pos=row.pos, text=f"{row.stream}: {text}")

@@ -47,7 +47,7 @@ class Redaction:
         """Any JSON, with what is found in it replaced."""
         if isinstance(value, dict):
             return {
-                name: self._name(part)
+                name: self.name(part)
                 if isinstance(part, str)
                 and (name in _REPLACED or (name == _KEY and inside == _CLIENT))
                 else self.document(part, name)
@@ -57,7 +57,8 @@ class Redaction:
             return [self.document(part, inside) for part in value]
         return value
 
-    def _name(self, text: str) -> str:
+    def name(self, text: str) -> str:
+        """What stands for an address or an identifier."""
         if not text:
             return text
         return f"client-{hmac.digest(self._secret, text.encode(), 'sha256').hex()[:_HEX_CHARS]}"
@@ -73,4 +74,4 @@ class Redaction:
     def _refusal(self, key: str) -> str:
         """The part before the line feed is the client's; see `events.world.refusal_key`."""
         client, feed, channel = key.partition("\n")
-        return f"{self._name(client)}{feed}{channel}"
+        return f"{self.name(client)}{feed}{channel}"

@@ -5,11 +5,13 @@ Blocks; reads beside a running bridge, up to where the log ended when the audit 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from itertools import chain as one_after_another
+from typing import Any, Final, Protocol
 
-from plexbridge.audit.checks import READABLE, check, promises
+from plexbridge.audit.checks import READABLE, Check, check, promises
 from plexbridge.audit.findings import Finding, Kind
 from plexbridge.audit.reading import Progress, recorded
+from plexbridge.audit.since import Since
 from plexbridge.log.anchors import Anchor, all_before, check_anchors
 from plexbridge.log.port import Head
 from plexbridge.log.verify import ChainReader, verify_chain
@@ -69,6 +71,10 @@ class Report:
     first: int
     """The first position held; later than 1 when older events were pruned."""
     results: tuple[Result, ...]
+    since: Since | None = None
+    """Where the audit began; None: with the first event held."""
+    not_beside: str = ""
+    """Why nothing was compared with a running bridge; empty where it was."""
 
     @property
     def found(self) -> int:
@@ -91,6 +97,8 @@ class Report:
             "schema": SCHEMA,
             "head": {"pos": self.head.pos, "hash": self.head.hash.hex()},
             "first": self.first,
+            "since": None if self.since is None else self.since.as_json(),
+            "not_beside": self.not_beside or None,
             "found": self.found,
             "unchecked": self.unchecked,
             "broken": self.broken,
@@ -108,27 +116,49 @@ class Report:
         }
 
 
-def chain_findings(reader: ChainReader, progress: Progress | None = None) -> Iterator[Finding]:
-    """What is wrong with the log as a log.
+class More(Protocol):
+    """A check that asks something else than the log."""
+
+    name: str
+    promise: str
+    examined: int
+    """How many things were looked at, once that is over."""
+
+    def findings(self) -> Iterable[Finding]:
+        """What it shows."""
+        ...
+
+
+def chain_findings(
+    reader: ChainReader, progress: Progress | None = None, *, after: int = 0
+) -> Iterator[Finding]:
+    """What is wrong with the log as a log, behind a position.
 
     Raises:
         StorageFailed: it cannot be read at all.
     """
-    for wrong in verify_chain(reader, progress=progress):
+    for wrong in verify_chain(reader, after=after, progress=progress):
         text = f"{wrong.rule}: {wrong.text}"
         yield Finding(check=CHAIN, kind=Kind.BROKEN, pos=wrong.pos, text=text)
 
 
-def anchor_findings(reader: ChainReader, anchors: Sequence[Anchor]) -> Iterator[Finding]:
-    """Where the log does not lead to what was kept elsewhere of it.
+def anchor_findings(
+    reader: ChainReader, anchors: Sequence[Anchor], *, after: int = 0
+) -> Iterator[Finding]:
+    """Where the log does not lead to what was kept elsewhere of it. `after`: the chain was checked
+    from there on.
 
     Raises:
         StorageFailed: it cannot be read.
     """
     for wrong in check_anchors(reader, anchors):
         yield Finding(check=ANCHORS, kind=Kind.BROKEN, pos=wrong.pos, text=wrong.text)
-    if all_before(reader, anchors):
+    if all_before(reader, anchors, after):
         text = "every anchor is from before what was pruned; keep one of today"
+        if after > reader.base().pos:
+            text = (
+                f"every anchor is from before #{after}, where this audit begins; leave --since out"
+            )
         yield Finding(check=ANCHORS, kind=Kind.UNCHECKED, pos=None, text=text)
 
 
@@ -137,9 +167,13 @@ def audit(
     *,
     projections: Callable[[], Iterable[Finding]],
     anchors: Sequence[Anchor] = (),
+    since: Since | None = None,
+    more: Sequence[More] = (),
+    not_beside: str = "",
     progress: Callable[[str], Progress] | None = None,
 ) -> Report:
-    """Run everything. `progress(what)` gives the function that is told positions of that part.
+    """Run everything, or what lies behind `since`; `projections` is then the caller's to begin
+    there. `progress(what)` gives the function that is told positions of that part.
 
     Where the chain is broken the rest is not asked: what a broken log says proves nothing.
 
@@ -147,30 +181,44 @@ def audit(
         StorageFailed: the log cannot be read.
     """
     head, first = reader.head(), reader.base().pos + 1
-    chain = Result(CHAIN, _CHAIN_PROMISE, examined=head.pos - first + 1)
-    for finding in chain_findings(reader, progress and progress("Chain")):
+    after = first - 1 if since is None else since.trusted
+    chain = Result(CHAIN, _CHAIN_PROMISE, examined=head.pos - after)
+    for finding in chain_findings(reader, progress and progress("Chain"), after=after):
         chain.add(finding)
     results = {CHAIN: chain}
     if anchors:
         results[ANCHORS] = Result(ANCHORS, _ANCHORS_PROMISE, examined=len(anchors))
-        for finding in anchor_findings(reader, anchors):
+        for finding in anchor_findings(reader, anchors, after=after):
             results[ANCHORS].add(finding)
     promised = promises()
     results[READABLE] = Result(READABLE, _READABLE_PROMISE, examined=chain.examined)
-    for one in promised.checks:
+    judged: tuple[Check | More, ...] = (*promised.checks, *more)
+    for one in judged:
         results[one.name] = Result(one.name, one.promise)
     results[PROJECTIONS] = Result(PROJECTIONS, _PROJECTIONS_PROMISE)
+    report = Report(head, first, tuple(results.values()), since, not_beside)
     if chain.found:
-        for result in results.values():
-            if result.name not in (CHAIN, ANCHORS):
-                text = "not checked: the log is not what was written"
-                result.add(Finding(check=result.name, kind=Kind.UNCHECKED, pos=None, text=text))
-        return Report(head, first, tuple(results.values()))
-    events = recorded(reader, until=head.pos, progress=progress and progress("Promises"))
-    for finding in check(promised, events):
+        _not_checked(report)
+        return report
+    if since is not None and after > 0:
+        promised.begin(since.folding.decided, after)
+    told = progress and progress("Promises")
+    events = recorded(reader, after=after, until=head.pos, progress=told)
+    found = (
+        check(promised, events),
+        *(one.findings() for one in more),
+        projections(),
+    )
+    for finding in one_after_another.from_iterable(found):
         results[finding.check].add(finding)
-    for one in promised.checks:
+    for one in judged:
         results[one.name].examined = one.examined
-    for finding in projections():
-        results[PROJECTIONS].add(finding)
-    return Report(head, first, tuple(results.values()))
+    return report
+
+
+def _not_checked(report: Report) -> None:
+    """What a broken log says proves nothing."""
+    for result in report.results:
+        if result.name not in (CHAIN, ANCHORS):
+            text = "not checked: the log is not what was written"
+            result.add(Finding(check=result.name, kind=Kind.UNCHECKED, pos=None, text=text))

@@ -9,6 +9,7 @@ from typing import Final
 
 from events.envelope import Recorded
 from events.machine import NEW, legal
+from events.world import World
 
 SESSION_PREFIX: Final = "session-"
 
@@ -30,6 +31,15 @@ class Steps:
 
     def __init__(self) -> None:
         self._states: dict[str, tuple[str, int]] = {}
+        self._began_after = 0
+        """Every session that was open after the event there is known; 0: none is."""
+
+    def begin(self, world: World, pos: int) -> None:
+        """Take over how things stood after the event at `pos`."""
+        self._began_after = pos
+        self._states = {
+            f"{SESSION_PREFIX}{one.id}": (one.state, 0) for one in world.sessions.values()
+        }
 
     def judge(self, row: Recorded) -> Verdict:
         """Whether a session's event is a step it could take; takes it in any case."""
@@ -40,6 +50,10 @@ class Steps:
         self._states[row.stream] = (dst, row.pos)
         if before is None and row.ver == 1:
             before = (NEW, 0)
+        if before is None and self._began_after:
+            return Verdict(
+                False, f"{row.type} leaves {src}, but it was not open at #{self._began_after}"
+            )
         if before is not None and before[0] != src:
             since = f" since #{before[1]}" if before[1] else ""
             return Verdict(False, f"{row.type} leaves {src}, but it was {before[0]}{since}")

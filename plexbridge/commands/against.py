@@ -18,7 +18,11 @@ def decide_against(path: Path, session: str | None, data_dir: Path | None, as_js
     """
     with opened_log(data_dir) as reader:
         if reader.base().pos > 0:
-            note("plexbridge: the log begins behind a prune, and is decided from its first event")
+            note(
+                f"plexbridge: events before #{reader.first()} were pruned, and what is sealed in "
+                "their place is this version's own form: another one decides from the first event "
+                "of a log on. Give it an archive of them (--data-dir FILE), or a whole log"
+            )
             return CANNOT_OPEN
         meant = None if session is None else session_meant(reader, session)
         head = reader.head().pos

@@ -27,7 +27,10 @@ def tell_difference(changed: Document, zone: tzinfo | None) -> None:
         ("BEGAN SESSION CHANNEL CLIENT TUNER EVIDENCE", _newest(sessions["begun"], _begun, zone)),
         ("ENDED SESSION WHY BYTES EVIDENCE", _newest(sessions["ended"], _ended, zone)),
         ("SESSION CHANNEL CHANGE", [_changed(row) for row in sessions["changed"]]),
-        ("SOURCE CHANGE", [(row["id"], _fields(row["fields"])) for row in changed["sources"]]),
+        (
+            "SOURCE CHANGE",
+            [(row["id"], field_changes(row["fields"])) for row in changed["sources"]],
+        ),
         ("TOTAL FROM TO", [_total(name, row) for name, row in changed["totals"].items()]),
     )
     for columns, rows in parts:
@@ -54,6 +57,11 @@ def _tuner(row: Document) -> tuple[object, ...]:
     return row["tuner"], _state(row["from"]), _state(row["to"])
 
 
+def tuner_change(row: Document) -> str:
+    """A tuner that changed, in a line."""
+    return f"tuner {row['tuner']} {_state(row['from'])} → {_state(row['to'])}"
+
+
 def _state(tuner: Document | None) -> str:
     if tuner is None:
         return "none"
@@ -72,10 +80,11 @@ def _ended(row: Document, zone: tzinfo | None) -> tuple[object, ...]:
 
 
 def _changed(row: Document) -> tuple[object, ...]:
-    return session_id(row["id"]), _channel(row["channel"]), _fields(row["fields"])
+    return session_id(row["id"]), _channel(row["channel"]), field_changes(row["fields"])
 
 
-def _fields(fields: Document) -> str:
+def field_changes(fields: Document) -> str:
+    """What of one thing changed, in a line."""
     return ", ".join(
         f"{name} {_value(name, one['from'])} → {_value(name, one['to'])}"
         for name, one in fields.items()

@@ -1,4 +1,4 @@
-"""`channels ls|set|number|bulk`: the lineup, and what people change in it.
+"""`channels ls|set|number|bulk|undo`: the lineup, and what people change in it.
 
 Reading looks into the data directory. A change goes through the running bridge, so that players
 have it at once; without one, the next start has it.
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from plexbridge.commands.edited_lineup import request, stored_lineup, tell
+from plexbridge.commands.edited_lineup import request, stored_lineup, take_back, tell
 from plexbridge.commands.exits import NotUnderstood
 from plexbridge.commands.options import AsJson, DataDir, Port
 from plexbridge.commands.output import json_line, line, table
@@ -187,6 +187,14 @@ def bulk(
     given = {"enabled": enable, "favourite": favourite, "group": move_to}
     wishes = _patch(given, as_listed)
     _bulk(wishes, (find_words, group, channel), apply, data_dir, port, as_json)
+
+
+@app.command()
+def undo(
+    apply: Apply = False, data_dir: DataDir = None, port: Port = None, as_json: AsJson = False
+) -> None:
+    """Take the last change back, of however many channels it was; twice, and it is there again."""
+    _answer(take_back(stored_lineup(data_dir), apply=apply, port=port), as_json)
 
 
 def _bulk(

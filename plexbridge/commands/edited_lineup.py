@@ -4,6 +4,7 @@ or, where none does, in the directory itself. Either way the same request is ans
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -22,16 +23,19 @@ from plexbridge.lineup.channels import Channel, Lineup
 from plexbridge.lineup.edit_store import EditStore
 from plexbridge.lineup.edits import Edits, apply
 from plexbridge.lineup.edits_bulk import Bulk, bulk_of, patches
-from plexbridge.lineup.edits_in_force import EditsInForce
+from plexbridge.lineup.edits_in_force import EditsInForce, Wish
 from plexbridge.lineup.edits_plan import NumberTaken, UnknownChannel
 from plexbridge.lineup.edits_reading import EditInvalid
 from plexbridge.lineup.edits_told import document_of
+from plexbridge.lineup.edits_undo import UNDO, NothingToTakeBack
 from plexbridge.lineup.store import LineupStore
 from plexbridge.log.errors import LogLocked
 from plexbridge.log.sqlite import SqliteLog
 
 BULK_TIMEOUT_S: Final = 60.0
 """A change of a whole lineup of 200,000 channels takes some seconds."""
+
+UNDO_PATH: Final = "/api/channels/undo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ def stored_lineup(data_dir: Path | None) -> StoredLineup:
     """
     directory = data_directory(data_dir)
     path = directory / LINEUP_FILE
-    listed = asyncio.run(LineupStore(path).load())
+    listed = LineupStore(path).load()
     if not listed.everything:
         raise NotUnderstood(f"no channels are stored in {directory}: start the bridge once")
     edits = asyncio.run(EditStore(path).load())
@@ -82,13 +86,58 @@ def request(
         typer.Exit: a number is another channel's; that was said.
         Unreachable, StoreUnusable: it was not carried out.
     """
+    asked = _read(document)
+
+    def wish(_: EditsInForce) -> Wish:
+        return lambda *now: patches(asked, *now)
+
+    return _carried_out(
+        lambda: _without_bridge(stored, wish, preview=asked.preview, how=how),
+        lambda: _through_bridge(stored, "POST", "/api/channels/bulk", document, port),
+    )
+
+
+def take_back(stored: StoredLineup, *, apply: bool, port: int | None) -> dict[str, Any]:
+    """Have the last change taken back, or only say what that would come to; the answer.
+
+    Raises:
+        typer.Exit: there is none, or a number is another channel's; that was said.
+        Unreachable, StoreUnusable: it was not carried out.
+    """
+
+    def through_bridge() -> dict[str, Any]:
+        told = _through_bridge(stored, "GET", UNDO_PATH, None, port)
+        if told["last"] is None:
+            raise NothingToTakeBack
+        if not apply:
+            return told
+        change = {"change": told["last"]["change"]}
+        return _through_bridge(stored, "POST", UNDO_PATH, change, port)
+
+    return _carried_out(
+        lambda: _without_bridge(
+            stored, lambda edits: edits.taking_back(), preview=not apply, how=UNDO
+        ),
+        through_bridge,
+    )
+
+
+def _carried_out(
+    without_bridge: Callable[[], Coroutine[Any, Any, dict[str, Any]]],
+    through_bridge: Callable[[], dict[str, Any]],
+) -> dict[str, Any]:
+    """By whoever has the data directory."""
     try:
-        return asyncio.run(_without_bridge(stored, _read(document), how))
-    except LogLocked:
-        return _through_bridge(stored, document, port)
+        try:
+            return asyncio.run(without_bridge())
+        except LogLocked:
+            return through_bridge()
     except (NumberTaken, UnknownChannel) as refused:
         note(f"plexbridge: {refused}")
         raise typer.Exit(FOUND) from refused
+    except NothingToTakeBack as nothing:
+        note("plexbridge: nothing was changed yet")
+        raise typer.Exit(FOUND) from nothing
 
 
 def _read(document: dict[str, Any]) -> Bulk:
@@ -98,29 +147,31 @@ def _read(document: dict[str, Any]) -> Bulk:
         raise NotUnderstood(str(error)) from error
 
 
-async def _without_bridge(stored: StoredLineup, asked: Bulk, how: str) -> dict[str, Any]:
+async def _without_bridge(
+    stored: StoredLineup, wish: Callable[[EditsInForce], Wish], *, preview: bool, how: str
+) -> dict[str, Any]:
     log = SqliteLog(stored.directory / LOG_FILE)
     try:
         edits = EditsInForce(EditStore(stored.directory / LINEUP_FILE), note=noting(log))
         await edits.load()
         await edits.serve(stored.listed)
         try:
-            if asked.preview:
-                plan = await edits.look(lambda *now: patches(asked, *now))
+            if preview:
+                plan = await edits.look(wish(edits))
             else:
-                plan = await edits.change(lambda *now: patches(asked, *now), by="command", how=how)
+                plan = await edits.change(wish(edits), by="command", how=how)
         except EditInvalid as error:
             raise NotUnderstood(str(error)) from error
-        return document_of(plan, Counter[ChannelId]().__getitem__, preview=asked.preview)
+        return document_of(plan, Counter[ChannelId]().__getitem__, preview=preview)
     finally:
         await log.close()
 
 
 def _through_bridge(
-    stored: StoredLineup, document: dict[str, Any], port: int | None
+    stored: StoredLineup, method: str, path: str, document: object, port: int | None
 ) -> dict[str, Any]:
     settings = settings_for(stored.directory, port=port)
-    answer = ask(settings, "POST", "/api/channels/bulk", document, timeout_s=BULK_TIMEOUT_S)
+    answer = ask(settings, method, path, document, timeout_s=BULK_TIMEOUT_S)
     told = answer.document()
     if answer.status == HTTPStatus.OK:
         return told

@@ -3,6 +3,8 @@
 from typing import Final
 
 from events.codec import NewerLog
+from plexbridge.backup.manifest import BackupBroken, NotABackup
+from plexbridge.backup.reading import NotEmpty
 from plexbridge.control.seals import Pruned
 from plexbridge.data_dir import DataDirUnusable
 from plexbridge.installation import SecretsUnusable
@@ -45,7 +47,7 @@ class CannotWrite(Exception):
 
 
 FAULTS: Final[tuple[tuple[tuple[type[Exception], ...], int], ...]] = (
-    ((NotUnderstood, Pruned, SettingsInvalid), USAGE),
+    ((NotEmpty, NotUnderstood, Pruned, SettingsInvalid), USAGE),
     (
         (
             CannotOpen,
@@ -55,6 +57,7 @@ FAULTS: Final[tuple[tuple[tuple[type[Exception], ...], int], ...]] = (
             LogLocked,
             LogUnavailable,
             NewerLog,
+            NotABackup,
             NotAnchors,
             SecretsUnusable,
             StorageFailed,
@@ -63,7 +66,7 @@ FAULTS: Final[tuple[tuple[tuple[type[Exception], ...], int], ...]] = (
         ),
         CANNOT_OPEN,
     ),
-    ((LogBroken, SealBroken, Unfoldable), BROKEN),
+    ((BackupBroken, LogBroken, SealBroken, Unfoldable), BROKEN),
 )
 WORLD: Final = tuple(kind for kinds, _ in FAULTS for kind in kinds)
 """Every fault that is told in a line; anything else is our bug and shows its traceback."""

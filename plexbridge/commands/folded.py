@@ -13,7 +13,7 @@ from events.machine import ENDED
 from events.policy import Policy
 from plexbridge.commands.exits import Unfoldable
 from plexbridge.control import stored
-from plexbridge.control.projector import fold_on
+from plexbridge.control.folds import fold_on
 from plexbridge.log.driver import Connection
 from plexbridge.log.reader import SqliteReader
 from projections.folding import Folding

@@ -1,18 +1,17 @@
 """`incident`: one bad moment in one file, for a maintainer or as a test."""
 
 import os
-import platform
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from events.machine import MACHINE_ID
 from plexbridge.audit.exports import export
 from plexbridge.audit.incident import Span, bundle, span_of
 from plexbridge.audit.reading import Progress
 from plexbridge.audit.redaction import Redaction
 from plexbridge.clock import SteadyClock
+from plexbridge.commands.described import anonymous, doctor_told, versions
 from plexbridge.commands.doctoring import bridge_answers
 from plexbridge.commands.exits import CannotWrite
 from plexbridge.commands.moments import parse_moment
@@ -21,17 +20,12 @@ from plexbridge.commands.options import AsJson, DataDir, data_directory, setting
 from plexbridge.commands.output import json_line, line, progress
 from plexbridge.commands.positions import position_of
 from plexbridge.doctor import examine
-from plexbridge.log.driver import SQLITE_VERSION
 from plexbridge.log.exporting import Written, export_file, whole_file
 from plexbridge.log.reader import SqliteReader
 from plexbridge.settings import SettingsInvalid
-from plexbridge.version import __version__
 
 SCHEMA: Final = 1
 SECRET_BYTES: Final = 32
-
-_OF_THE_HOUSE: Final = frozenset({"BASE_URL", "FRIENDLY_NAME", "DEVICE_ID"})
-"""Settings whose values name a household; only that they are set matters."""
 
 Around = Annotated[
     str, typer.Option("--around", metavar="WHEN", help="The moment: 03:12, '2h ago', #88412, …")
@@ -42,7 +36,10 @@ Minutes = Annotated[
 Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="The file.")]
 AsTest = Annotated[
     bool,
-    typer.Option("--as-test", help="Only the events, as a history that tests/histories keeps."),
+    typer.Option(
+        "--as-test",
+        help="Only the events and how things stood before them, as a history for tests/histories.",
+    ),
 ]
 
 
@@ -117,20 +114,10 @@ def _write(
             file,
             span,
             redaction=redaction,
-            versions=_versions(),
+            versions=versions(),
             doctor=doctor,
             progress=advance,
         )
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "plexbridge": __version__,
-        "machine": MACHINE_ID,
-        "python": platform.python_version(),
-        "sqlite": ".".join(map(str, SQLITE_VERSION)),
-        "system": platform.platform(),
-    }
 
 
 def _doctor(directory: Path) -> Any:
@@ -140,14 +127,5 @@ def _doctor(directory: Path) -> Any:
     try:
         settings = settings_for(directory)
     except SettingsInvalid as invalid:
-        return [{"subject": "settings", "state": "fault", "text": _anonymous(str(invalid))}]
-    answers = examine(settings, lambda: bridge_answers(settings))
-    return [answer.as_json() | {"text": _anonymous(answer.text)} for answer in answers]
-
-
-def _anonymous(text: str) -> str:
-    """Without the name of whoever has an account here, and without that of the house."""
-    name = text.partition(" = ")[0]
-    if name in _OF_THE_HOUSE:
-        return f"{name} = (set; not shown)"
-    return text.replace(str(Path.home()), "~")
+        return [{"subject": "settings", "state": "fault", "text": anonymous(str(invalid))}]
+    return doctor_told(examine(settings, lambda: bridge_answers(settings)))

@@ -5,7 +5,7 @@ from events.world import World
 from plexbridge.commands.exits import NotUnderstood, Unfoldable
 from plexbridge.commands.moments import Moment
 from plexbridge.control import stored
-from plexbridge.control.projector import fold_on
+from plexbridge.control.folds import fold_on
 from plexbridge.log.reader import SqliteReader
 from plexbridge.log.whole import whole
 

@@ -25,7 +25,7 @@ Tuners = Annotated[
     str | None,
     typer.Option("--tuners", metavar="N", help="How many channels at once.  [default: 4]"),
 ]
-Demo = Annotated[bool, typer.Option("--demo", help="Serve a pretend provider's six channels.")]
+Demo = Annotated[bool, typer.Option("--demo", help="Serve a pretend provider's nine channels.")]
 LogLevel = Annotated[
     str | None,
     typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error."),

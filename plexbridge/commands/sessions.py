@@ -1,4 +1,4 @@
-"""`sessions ls|show|stop`: who watches, who watched, and why it ended."""
+"""`sessions ls|show|stop|watch`: who watches, who watched, and why it ended."""
 
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
@@ -22,10 +22,12 @@ from plexbridge.commands.opened import opened_log, session_meant
 from plexbridge.commands.options import AsJson, DataDir, Port, Utc, settings_for
 from plexbridge.commands.output import json_line, line, note, pick, session_id, table
 from plexbridge.commands.running import ask
+from plexbridge.commands.watching import watch_command
 from plexbridge.log import rows as log_rows
 from plexbridge.log.reader import SqliteReader
 
 app = typer.Typer(help="Viewing sessions.", no_args_is_help=True)
+app.command("watch")(watch_command)
 
 SESSION_EVENTS_MAX: Final = 100_000
 """More events than any session has: one a second for a day."""

@@ -98,9 +98,10 @@ def check_anchors(reader: ChainReader, anchors: Sequence[Anchor]) -> Iterator[Fi
             yield Finding(anchor.pos, "anchor", text)
 
 
-def all_before(reader: ChainReader, anchors: Sequence[Anchor]) -> bool:
-    """Whether the log holds nothing any more that one of these could be compared with."""
-    base = reader.base().pos
+def all_before(reader: ChainReader, anchors: Sequence[Anchor], after: int = 0) -> bool:
+    """Whether nothing is held, or was looked at, that one of these could be compared with. `after`:
+    the chain was checked from there on."""
+    base = max(after, reader.base().pos)
     return all(anchor.pos < base for anchor in anchors)
 
 

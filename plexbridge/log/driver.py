@@ -175,6 +175,28 @@ def open_reader(path: Path) -> SqliteConnection:
     return connection
 
 
+def copy_database(source: Path, target: Path) -> None:
+    """A copy of a database as it is at one instant, beside whoever writes it: by SQLite's backup,
+    which reads one snapshot and holds nobody up. The copy is one file. Blocks.
+
+    Raises:
+        CannotOpen: `source` cannot be read, or `target` not be made.
+        StorageFailed: one of them failed on the way.
+    """
+    reading = open_reader(source)
+    try:
+        writing = _open(target, "rwc")
+        try:
+            reading.raw.backup(writing.raw)
+            writing.execute("PRAGMA journal_mode=DELETE")
+        except sqlite3.Error as error:
+            raise storage_failed(error) from error
+        finally:
+            writing.close()
+    finally:
+        reading.close()
+
+
 def wal_bytes(path: Path) -> int:
     """Size of the write-ahead log beside the database, in bytes."""
     try:

@@ -24,6 +24,7 @@ from plexbridge.log.exported import (
     event_line,
     header_line,
 )
+from plexbridge.private_file import OWNER_ONLY
 
 ZSTD_SUFFIX: Final = ".zst"
 ZSTD_LEVEL: Final = 9
@@ -120,21 +121,27 @@ def checked(rows: Iterable[Recorded], *, after: int, previous: bytes) -> Iterato
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that is there, synced, once the block ends well, and not before.
+def whole_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """A file that is there, synced, once the block ends well, and not before. `private`: readable
+    by its owner alone, from its first byte.
 
     Raises:
         OSError: it cannot be written; what stood there is as it was.
     """
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)  # what a crash left has whatever mode it had
+        with open(part, "wb", opener=_for_its_owner if private else None) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, OWNER_ONLY)
 
 
 @contextmanager

@@ -6,12 +6,50 @@ it is in use; hence the file of its own.
 
 import fcntl
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from plexbridge.log.errors import CannotOpen, LogLocked
 
 _PID_BYTES = 32
 """Longest text read back as the holder's process id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes a log at this moment."""
+
+    pid: int | None
+    """As it said itself; None where it did not."""
+
+
+def writer_of(path: Path) -> Writer | None:
+    """Who has the lock of the log at `path`; None: nobody. Blocks.
+
+    What a crash left behind is told from a running writer by trying the lock, shared and for no
+    longer than that takes.
+
+    Raises:
+        CannotOpen: the lock's file is not this user's to read.
+    """
+    beside = path.with_name(path.name + ".writer")
+    try:
+        fd = os.open(beside, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CannotOpen(path, f"{beside} cannot be read ({error.strerror})") from error
+    try:
+        text = os.pread(fd, _PID_BYTES, 0).strip()
+        if not text:
+            return None  # let go of in an orderly way
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return Writer(int(text) if text.isdigit() else None)
+        return None
+    finally:
+        os.close(fd)
 
 
 class WriterLock:

@@ -37,6 +37,25 @@ log. The running bridge does that by itself each night, by age and by size
 everything later is answered as before; what was taken is an event. A session that is open is
 never cut.
 
+## Keep a copy
+
+`backup create -o plexbridge.zip` puts the log, the channels' edits, settings, sources, logins and
+keys into one file, beside a running bridge or without one: for its owner's eyes only. `backup
+verify` checks every digest and the chain; `backup restore` makes an empty directory into what was
+kept, and never writes over anything.
+
+## When a release folds otherwise
+
+What is shown is kept as states and as one row a session, under the version of their fold. A
+release that folds otherwise begins with the old ones in force: what is decided on is right before anybody is
+answered, and the new dashboard is built beside it, page by page, while players are served. When it
+is level with the log, one transaction puts it in the place of the old one. Until then
+`/api/dashboard` and the pages say how far it is (503 `being_built`) and no number of it; the old
+rows stay, so that the release before can still open the file. What a crash interrupts goes on, or
+begins again. `projections ls` shows the version in force and the one being built;
+`projections rebuild` does the same without a bridge; `projections verify` compares all of it with
+the log.
+
 ## For notebooks
 
 The same functions are there in Python, with docstrings: `plexbridge.audit` (`whatif`, `why`,
@@ -60,6 +79,12 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("sessions ls --utc", "sessions show 0001 --utc"),
     ),
     (
+        "## How did it go, step by step?\n\nEach event with how things stood before it and what it "
+        "changed: as it happened and so many times faster (`--speed`), or at the press of a key "
+        "(`--step`).",
+        ("replay 0001 --speed 1000000 --utc",),
+    ),
+    (
         "## Why was somebody refused, and who held the tuners?",
         (
             "events tail --type refused --utc",
@@ -78,15 +103,21 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "## Does the log keep its promises?\n\nExit code 0: nothing found; 1: a promise was "
-        "broken; 4: the log was changed.",
+        "broken; 3: something could not be checked; 4: the log was changed.\n\nBeside a running "
+        "bridge the audit also asks it what it holds open (`--live` insists on it): connections, "
+        "relays, leases and child processes, compared with the log in both directions. `--since` "
+        "begins at the nearest stored state before a moment, and says what it takes on trust.",
         ("audit", "replay --all", "bisect", "projections verify", "events head"),
     ),
     (
         "## Tell a maintainer\n\nOne file, without addresses, identifiers and logins, that every "
-        "verb opens.",
+        "verb opens; with `--as-test` a history that `tests/histories` runs at every change, from "
+        "the middle of a log too. `doctor --bundle FILE` is the same of how things are now: what "
+        "the doctor says, versions, settings and where they come from, the newest events.",
         (
             "incident --around 2023-11-15T03:12:00Z --minutes 5 -o night.zip",
             "replay --all --data-dir night.zip",
+            "incident --around 2023-11-15T03:12:00Z --minutes 3 --as-test -o night.ndjson",
         ),
     ),
 )

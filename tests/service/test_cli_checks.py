@@ -1,5 +1,6 @@
 """`replay`, `audit`, `projections`, and what the world may hold against any command."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 
 from events.machine import MACHINE_ID
 from plexbridge.cli import run
+from plexbridge.commands.projections import _rebuild
+from plexbridge.control.building import Build
 from plexbridge.data_dir import LOG_FILE
 from plexbridge.log.lock import WriterLock
 from tests.service.command_line import ENDED, Cli, happened, on_a_sound_log, store
@@ -151,6 +154,31 @@ def test_a_projection_that_differs_from_its_rebuild_is_found(cli: Cli, statement
     assert cli("audit").code == 1
     assert cli("projections", "rebuild").code == 0
     assert cli("audit").code == 0
+
+
+def test_a_rebuild_that_is_interrupted_changes_nothing(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was kept stays, `ls` tells what is there beside it, and the next one begins again."""
+    assert cli("projections", "rebuild").code == 0
+    kept = cli("projections", "ls", "--kept", "--json").out
+    with monkeypatch.context() as patch:
+        patch.setattr(Build, "switch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(_rebuild(cli.data_dir / LOG_FILE, lambda position: None))
+    assert cli("projections", "ls", "--kept", "--json").out == kept
+    shown = cli("projections", "ls").out
+    assert shown.count("being built: position") == 2
+    assert cli("projections", "verify").code == 0
+    assert cli("projections", "rebuild").code == 0
+    assert "being built" not in cli("projections", "ls").out
+    assert cli("projections", "ls", "--kept", "--json").out == kept
+
+
+async def interrupted(build: Build) -> None:
+    """As by a person at the keyboard, at the last moment."""
+    assert build.position > 0
+    raise KeyboardInterrupt
 
 
 def test_nothing_is_rebuilt_under_a_running_bridge(cli: Cli) -> None:

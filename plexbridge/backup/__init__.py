@@ -1,0 +1,1 @@
+"""One file from which a data directory can be made again: written, checked, restored."""
