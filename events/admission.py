@@ -71,7 +71,14 @@ class _Room:
     def leases(self) -> list[Lease]:
         return [lease for lease in self.world.leases.values() if lease not in self.without]
 
+    def beyond(self) -> int:
+        """How many leases have to go before one more is within the bound: it may have been set
+        lower than what was in use."""
+        return max(0, len(self.leases()) + 1 - self.world.policy.tuners)
+
     def tuner(self, asked: TunerNumber | None) -> TunerNumber | None:
+        if self.beyond():
+            return None
         taken = {lease.tuner for lease in self.leases()}
         if asked is not None:
             return asked if asked not in taken else None
@@ -94,7 +101,7 @@ def admit(tune: Tune, world: World) -> Admission:
     older = handing_over(tune, world)
     leaver = None
     if policy.max_sessions and len(world.sessions) >= policy.max_sessions:
-        if older is None:
+        if older is None or len(world.sessions) > policy.max_sessions:
             return NotNow(
                 refusal=TooManySessions(
                     allowed=policy.max_sessions,
@@ -142,8 +149,8 @@ def _grant(
     missing = _Room(world, (*leaving, *give_up)).missing(source, allowed)
     of_source = [lease for lease in empty if lease.source == source and lease not in give_up]
     give_up += of_source[:missing]
-    if _Room(world, (*leaving, *give_up)).tuner(tune.tuner) is None:
-        give_up += [lease for lease in empty if lease not in give_up][:1]
+    beyond = _Room(world, (*leaving, *give_up)).beyond()
+    give_up += [lease for lease in empty if lease not in give_up][:beyond]
     room = _Room(world, (*leaving, *give_up))
     tuner = room.tuner(tune.tuner)
     if tuner is None or room.missing(source, allowed):
@@ -208,10 +215,10 @@ def _refusal(tune: Tune, world: World, waited_ms: int) -> Refused:
     """What viewers who stay hold of what was asked for."""
     policy = world.policy
     room = _Room(world, tuple(lingering(world)))
-    if tune.tuner is not None and room.tuner(tune.tuner) is None:
-        on_it = [lease for lease in room.leases() if lease.tuner == tune.tuner]
+    on_it = [lease for lease in room.leases() if lease.tuner == tune.tuner]
+    if tune.tuner is not None and on_it:
         return TunerInUse(tune.tuner, holders(on_it, tune.at))
-    if room.tuner(None) is None:
+    if room.beyond():
         return AllTunersInUse(
             tuners=policy.tuners, waited_ms=waited_ms, holders=holders(room.leases(), tune.at)
         )

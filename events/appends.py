@@ -90,7 +90,7 @@ def _continues(append: Append, read: Read, spent_at: int | None) -> bool:
     if read.type == "tuner_released":
         return read.payload["why"] in _ALWAYS_FOLLOW
     if read.type == "policy_set":
-        return last.type == "started"
+        return last.type in ("started", "settings_changed")
     if last.type == ERROR and read.type == RECLAIM:
         return _attempts_spent(last, read, spent_at)
     first = append[0]

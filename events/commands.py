@@ -245,6 +245,18 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSettings:
+    """A person changed settings of a bridge that runs. Nobody's session ends for it."""
+
+    at: UnixMicros
+    names: tuple[str, ...]
+    by: str
+    """Who it was: a role and how it was shown, or the name of a key."""
+    policy: Policy | None
+    """In force from here on; None: no rule depends on what was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recover:
     """The bridge starts and finds what a crash left open."""
 
@@ -286,6 +298,7 @@ Command = (
     | UpstreamClosed
     | LingerOver
     | Started
+    | ChangeSettings
     | Recover
     | ShutDown
     | Note

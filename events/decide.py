@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from events.commands import (
     Accepted,
+    ChangeSettings,
     ChangeSource,
     Command,
     Disconnect,
@@ -33,7 +34,7 @@ from events.commands import (
 from events.deadlines import deadline, linger_over_at, overdue
 from events.decision import Decision
 from events.ids import SessionId
-from events.lifecycle import note, recover, shut_down, started
+from events.lifecycle import change_settings, note, recover, shut_down, started
 from events.machine import ACTIVE, CONNECTING
 from events.refusals import AlreadyEnded, UnknownSession
 from events.releases import release, releases_after
@@ -184,6 +185,7 @@ _RULES: Final[Mapping[type[Any], Callable[[Any, World], Decision]]] = {
     UpstreamClosed: upstream_closed,
     LingerOver: _linger_over,
     Started: started,
+    ChangeSettings: change_settings,
     Recover: recover,
     ShutDown: shut_down,
     Note: note,

@@ -1,11 +1,12 @@
-"""The bridge itself starts, recovers and stops."""
+"""The bridge itself starts, is set otherwise, recovers and stops."""
 
 from collections.abc import Mapping
 
-from events.commands import Note, Progress, Recover, ShutDown, Started
+from events.commands import ChangeSettings, Note, Progress, Recover, ShutDown, Started
 from events.decision import Decision
 from events.envelope import Draft
 from events.ids import BRIDGE_STREAM, SessionId, UnixMicros
+from events.policy import Policy
 from events.releases import release
 from events.session import reclaimed
 from events.world import World
@@ -13,17 +14,27 @@ from events.world import World
 
 def started(command: Started, world: World) -> Decision:
     facts = {"version": command.version, "machine": command.machine, **dict(command.facts)}
-    drafts = [Draft(stream=BRIDGE_STREAM, type="started", at=command.at, payload=facts)]
-    drafts.append(
-        Draft(
-            stream=BRIDGE_STREAM,
-            type="policy_set",
-            at=command.at,
-            payload=command.policy.as_payload(),
-            because=0,
-        )
+    begun = Draft(stream=BRIDGE_STREAM, type="started", at=command.at, payload=facts)
+    return Decision(drafts=(begun, _in_force(command.policy, command.at)))
+
+
+def change_settings(command: ChangeSettings, world: World) -> Decision:
+    """Sessions and leases stay, also beyond a bound that is lower now: it is for who comes."""
+    changed = Draft(
+        stream=BRIDGE_STREAM,
+        type="settings_changed",
+        at=command.at,
+        payload={"names": list(command.names), "by": command.by},
     )
-    return Decision(drafts=tuple(drafts))
+    if command.policy is None:
+        return Decision(drafts=(changed,))
+    return Decision(drafts=(changed, _in_force(command.policy, command.at)))
+
+
+def _in_force(policy: Policy, at: UnixMicros) -> Draft:
+    """The policy from here on, because of the first event of the decision."""
+    payload = policy.as_payload()
+    return Draft(stream=BRIDGE_STREAM, type="policy_set", at=at, payload=payload, because=0)
 
 
 def recover(command: Recover, world: World) -> Decision:

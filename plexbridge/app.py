@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from random import SystemRandom
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -24,6 +24,7 @@ from plexbridge.log.sqlite import SqliteLog
 from plexbridge.log.worker import SWITCH_INTERVAL_S
 from plexbridge.logs import configure
 from plexbridge.relay.child.connector import system_ca_file
+from plexbridge.server.addresses import address_of_this_machine
 from plexbridge.server.config import EdgeLimits
 from plexbridge.server.listener import ListenFailed, open_listener
 from plexbridge.server.serve import Server, build_config
@@ -32,6 +33,7 @@ from plexbridge.tuner.discovery.opening import open_presence
 from plexbridge.version import __version__
 from plexbridge.web.access.credentials import Credentials, open_credentials
 from plexbridge.web.access.keys import KeysUnusable
+from plexbridge.web.access.local_key import leave_local_port
 from plexbridge.web.access.logins import LoginUnusable
 from plexbridge.web.access.setup_code import VALID_S
 from plexbridge.web.application import build_app
@@ -96,6 +98,7 @@ async def _serve(grounds: Grounds, demo: bool) -> int:
             on_draining=bridge.drain,
             upstreams=settings.tuner_count,
         )
+        await _leave_port(settings, listener)
         _tell_addresses(bridge, listener, credentials)
         presence = open_presence(
             settings,
@@ -128,11 +131,20 @@ def _second_listener(settings: Settings) -> list[socket.socket]:
         return []
 
 
+async def _leave_port(settings: Settings, listener: socket.socket) -> None:
+    """For commands on this machine, which else go by the settings."""
+    port = listener.getsockname()[1]
+    try:
+        await asyncio.to_thread(leave_local_port, settings.data_dir, port)
+    except OSError as error:
+        _log.warning("Commands need --port: it could not be left for them", why=error.strerror)
+
+
 def _tell_addresses(bridge: Bridge, listener: socket.socket, credentials: Credentials) -> None:
     """The few addresses a person needs, on stdout; the one-time link nowhere else."""
     port = listener.getsockname()[1]
     here = f"http://127.0.0.1:{port}"
-    home = bridge.settings.base_url or f"http://{_address_of_this_machine()}:{port}"
+    home = bridge.settings.base_url or f"http://{address_of_this_machine()}:{port}"
     lineup = bridge.lineup
     lines = [
         f"PlexBridge {__version__} serves {len(lineup)} channels on {bridge.settings.tuner_count} "
@@ -152,14 +164,3 @@ def _tell_addresses(bridge: Bridge, listener: socket.socket, credentials: Creden
     if bridge.lineup_problem:
         lines.append(f"  note           serving the stored lineup: {bridge.lineup_problem}")
     print("\n".join(lines), flush=True)
-
-
-def _address_of_this_machine() -> str:
-    """The address that the default route would use; nothing is sent to learn it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return "127.0.0.1"
-        address: Any = probe.getsockname()[0]
-        return str(address)

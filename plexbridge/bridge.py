@@ -10,7 +10,6 @@ import platform
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from ipaddress import ip_network
-from pathlib import Path
 from random import SystemRandom
 from typing import Any, Final
 
@@ -45,10 +44,12 @@ from plexbridge.lineup.guide.download import HEAD_TIMEOUT_S
 from plexbridge.lineup.guide.in_force import GuideInForce
 from plexbridge.lineup.guide.store import Guide
 from plexbridge.lineup.in_force import LineupInForce
+from plexbridge.live_settings import LiveSettings, Parts
 from plexbridge.log.driver import SQLITE_VERSION
 from plexbridge.log.errors import StorageFailed
 from plexbridge.log.port import Durable
 from plexbridge.log.sqlite import SqliteLog
+from plexbridge.notices.joining import make_desk
 from plexbridge.outbound import Outbound, OutboundPolicy
 from plexbridge.provisioning import Provisions, make_logos
 from plexbridge.relay.child.connector import ChildConnector
@@ -59,11 +60,13 @@ from plexbridge.relay.policy import RelayPolicy
 from plexbridge.server.start_rate import StartRate
 from plexbridge.settings import Settings
 from plexbridge.timings import Timings
+from plexbridge.tuner.asked import Askings
 from plexbridge.tuner.device import Device
 from plexbridge.tuner.marks import SETS, Mark
 from plexbridge.tuner.routes import Tuner
 from plexbridge.tuner.streaming import Streams
 from plexbridge.tuner.transcoding import Transcodes
+from plexbridge.tuner.tuner_rows import tuner_rows
 from plexbridge.version import __version__
 from plexbridge.web.feed import Feed
 
@@ -93,9 +96,10 @@ class Bridge:
     def __init__(self, grounds: Grounds, *, demo: bool) -> None:
         settings = grounds.settings
         random = SystemRandom()
-        self.settings = settings
         self.log = grounds.log
         self.clock = SteadyClock()
+        self.live_settings = LiveSettings(settings, self.clock)
+        self.askings = Askings(self.clock.now)
         self.viewers = Viewers()
         self.stopping = False
         self._installation = grounds.installation
@@ -119,7 +123,7 @@ class Bridge:
             channel=self._channel,
             allowed=self.allowed,
             report=self._report,
-            settle_ms=settings.source_settle_ms,
+            settle_ms=self.settle_ms,
         )
         key = grounds.installation.digest_key
         self.logos = make_logos(settings, key, self._outbound, self.clock, self._lineup_now)
@@ -127,6 +131,7 @@ class Bridge:
         self._timings = Timings(self.registry, self.clock)
         self.projector = Projector(self.log, on_parked=self._projection_parked)
         self.feed = Feed(self.log)
+        self.notices = make_desk(self, random)
         self._recorded = False
         """Whether the log has this start: before it, facts wait."""
         self._to_record: list[Note] = []
@@ -146,7 +151,10 @@ class Bridge:
         world = await self.projector.start()
         self.log.subscribe(Telling().became_durable)
         self.log.subscribe(self._timings.became_durable)
+        await self.notices.open()
         self._join(world)
+        kept = (self.door, self.effects, self.sweep, self._ticker, self._retention)
+        self.live_settings.join(Parts(*kept, self.tuner.streams.starts, self.tuner.device))
         await self._record_start()
         self._recorded = True
         for fact in self._to_record:
@@ -167,7 +175,7 @@ class Bridge:
         await self.logos.open()
         await self.edits.load()
         await self.sources.load()
-        self.guides = provisions.guides(self.sources.guide_urls, self._lineup_now)
+        self.guides = provisions.guides(self.sources, self._lineup_now, lambda: self.edits.edits)
         await self.guides.load()
         self._begin(self._ticker.run(), "ticker")
         self._begin(self.sweep.run(), "sweep")
@@ -175,6 +183,7 @@ class Bridge:
         self._begin(self.sources.run(), "sources")
         self._begin(self.guides.run(), "guides")
         self._begin(self._retention.run(), "retention")
+        self._begin(self.notices.run(), "notices")
 
     def drain(self) -> None:
         """End every session and give nothing more; at once. For the server, at a signal."""
@@ -190,6 +199,7 @@ class Bridge:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.notices.close()
         await self.effects.close()
         await self._spawner.close()
         await self.door.close()
@@ -203,6 +213,11 @@ class Bridge:
         await self.log.close()
 
     @property
+    def settings(self) -> Settings:
+        """Those in force; some may change while it runs."""
+        return self.live_settings.now
+
+    @property
     def durable_position(self) -> int:
         """The last event known to be durable."""
         return self._timings.position
@@ -213,6 +228,11 @@ class Bridge:
         return self._spawner.children
 
     @property
+    def children_running(self) -> int:
+        """Those of them that were not told to end."""
+        return self._spawner.running
+
+    @property
     def lineup(self) -> Lineup:
         """The lineup in force, edits and all."""
         return self.edits.lineup
@@ -221,10 +241,6 @@ class Bridge:
     def lineup_problem(self) -> str | None:
         """Why an older lineup serves, if it does."""
         return None if self.sources is None else self.sources.problem
-
-    @property
-    def _lineup_file(self) -> Path:
-        return self.settings.data_dir / LINEUP_FILE
 
     def _guide(self) -> Guide:
         return Guide(()) if self.guides is None else self.guides.guide
@@ -240,7 +256,7 @@ class Bridge:
             apply=self.effects.apply,
             observe=self.viewers.progress,
         )
-        self.edits = EditsInForce(EditStore(self._lineup_file), note=self.door.note)
+        self.edits = EditsInForce(EditStore(settings.data_dir / LINEUP_FILE), note=self.door.note)
         """What people changed in the channels."""
         self._mark_rate = StartRate(MARKS_PER_SECOND, self.clock.monotonic)
         self.gauges = Gauges(self.door, self.effects, self.viewers, self.clock)
@@ -264,6 +280,7 @@ class Bridge:
             gauges=self.gauges.sample,
             media_rate=self.effects.media_rate,
         )
+        self.transcodes = Transcodes(self._spawner)
         streams = Streams(
             self.door,
             self.effects,
@@ -272,14 +289,10 @@ class Bridge:
             allowed=self.allowed,
             progress=self.viewers.progress,
             starts_per_second=settings.starts_per_second,
-            transcodes=Transcodes(self._spawner),
+            transcodes=self.transcodes,
         )
         self.tuner = Tuner(
-            device=Device(
-                device_id=settings.device_id or self._installation.device_id,
-                friendly_name=settings.friendly_name,
-                tuners=settings.tuner_count,
-            ),
+            device=self._device(),
             lineup=self._lineup_now,
             base_url=settings.base_url,
             tuner_rows=self._tuner_rows,
@@ -288,6 +301,14 @@ class Bridge:
             guide=self._guide,
             set_mark=self._set_mark,
             logos=self.logos,
+        )
+
+    def _device(self) -> Device:
+        settings = self.settings
+        return Device(
+            device_id=settings.device_id or self._installation.device_id,
+            friendly_name=settings.friendly_name,
+            tuners=settings.tuner_count,
         )
 
     async def _tell_last_head(self) -> None:
@@ -367,9 +388,13 @@ class Bridge:
         )
         return min((number for number in said if number), default=0)
 
+    def settle_ms(self, source: SourceId) -> int:
+        """Between two connections of a source: as it is said of it, else as for all."""
+        said = None if self.sources is None else self.sources.settle_ms(source)
+        return self.settings.source_settle_ms if said is None else said
+
     def _report(self, command: Command) -> "asyncio.Future[Durable] | None":
         return self.door.report(command)
 
     def _tuner_rows(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self.projector.dashboard()["tuners"]
-        return rows
+        return tuner_rows(self.projector, self.door.world, self.lineup)

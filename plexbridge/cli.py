@@ -9,7 +9,19 @@ from collections.abc import Sequence
 
 import typer
 
-from plexbridge.commands import channels, events, importing, key, moment, projections, sessions, why
+from plexbridge.commands import (
+    backing_up,
+    channels,
+    events,
+    guide,
+    importing,
+    key,
+    moment,
+    projections,
+    sessions,
+    sources,
+    why,
+)
 from plexbridge.commands.auditing import audit_command
 from plexbridge.commands.bisect import bisect_command
 from plexbridge.commands.doctoring import doctor_command
@@ -41,6 +53,9 @@ app.add_typer(why.app, name="why")
 app.command("incident")(incident_command)
 app.add_typer(projections.app, name="projections")
 app.add_typer(channels.app, name="channels")
+app.add_typer(guide.app, name="guide")
+app.add_typer(sources.app, name="sources")
+app.add_typer(backing_up.app, name="backup")
 app.add_typer(importing.app, name="import")
 app.add_typer(key.app, name="key")
 app.command("doctor")(doctor_command)

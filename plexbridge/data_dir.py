@@ -10,6 +10,9 @@ SOURCES_DIR: Final = "sources"
 """Two files for each source; 0700, for they hold its login."""
 
 LOGOS_DIR: Final = "logos"
+NOTICES_DIR: Final = "notifications"
+"""Two files; 0700, for one of them holds the addresses of those who are told."""
+
 GUIDES_DIR: Final = "guides"
 """One file for each guide; 0700, for what is on is nobody else's business."""
 

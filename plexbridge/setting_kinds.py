@@ -288,7 +288,8 @@ LOCATIONS = Listed(_read_location, "`http://` or `https://` URLs or files, separ
 SOURCES = Listed(
     _read_source,
     "`http://` or `https://` URLs, `xtream+http://USER:PASS@HOST` accounts, or files, separated by "
-    "whitespace; behind one, after a pipe, `User-Agent=…&max-connections=…&refresh-hours=…`",
+    "whitespace; behind one, after a pipe, `User-Agent=…&max-connections=…&refresh-hours=…"
+    "&refresh-jitter=…&settle-ms=…`",
 )
 ADDRESS = Form("an IP address: `0.0.0.0` all of IPv4, `::` all of IPv6 as well", _read_address)
 DIRECTORY = Form("a directory; it is created if need be", _read_directory)

@@ -1,4 +1,4 @@
-"""Reading the settings: once, at start, in layers.
+"""Reading the settings: at start, in layers; and what they would be with another file.
 
 The layers, the later winning: defaults, `settings.toml` in the data directory, environment, command
 line (DESIGN 8.4). Knows where values come from and how to say what is wrong with one; what the
@@ -6,7 +6,6 @@ settings are is `plexbridge.settings_model`. Nothing else in the code reads the 
 """
 
 import difflib
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -17,9 +16,18 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
 from plexbridge.setting_kinds import Hint
+from plexbridge.settings_file import SettingsFileUnusable, read_settings_file
 from plexbridge.settings_model import SETTINGS, SETTINGS_FILE, Origin, Setting, Settings
 
-__all__ = ["Origin", "Settings", "SettingsInvalid", "default_data_dir", "load_settings"]
+__all__ = [
+    "Origin",
+    "Settings",
+    "SettingsInvalid",
+    "default_data_dir",
+    "load_settings",
+    "with_file",
+    "with_values",
+]
 
 _SHOWN_CHARS: Final = 80
 """As much of a wrong value as fits a line; more tells nobody anything."""
@@ -73,9 +81,48 @@ def load_settings(cli: Mapping[str, object], environ: Mapping[str, str]) -> Sett
     command_line = _Given(Origin.COMMAND_LINE, _from_command_line(cli))
     environment = _Given(Origin.ENVIRONMENT, _from_environment(environ))
     default = _Given(Origin.DEFAULT, {"data_dir": default_data_dir(environ)})
-    file = _Given(Origin.FILE, _from_file(_data_dir(command_line, environment, default)))
-    layers = (command_line, environment, file, default)
+    path = _data_dir(command_line, environment, default) / SETTINGS_FILE
+    try:
+        document = read_settings_file(path)
+    except SettingsFileUnusable as unusable:
+        raise SettingsInvalid(str(unusable)) from unusable
+    return _merged((command_line, environment, _from_file(document, path), default))
 
+
+def with_file(now: Settings, document: Mapping[str, object]) -> Settings:
+    """What a start would come to with this in `settings.toml`, and all else as it was at this one.
+
+    Raises:
+        SettingsInvalid: with one line for every setting that is wrong or unknown; also for a value
+            in the file that another layer wins over.
+    """
+    command_line, environment, _, default = now._layers
+    file = _from_file(document, now.data_dir / SETTINGS_FILE)
+    problems = []
+    for name, value in document.items():
+        setting = SETTINGS[name][1]
+        try:
+            setting.kind.read(value)
+        except ValueError as wrong:
+            problems.append(_problem(setting, Origin.FILE, value, wrong))
+    if problems:
+        raise SettingsInvalid(*problems)
+    return _merged((command_line, environment, file, default))
+
+
+def with_values(now: Settings, later: Settings, names: frozenset[str]) -> Settings:
+    """The settings in force, but for the named ones, which are those of `later`."""
+    fields = {SETTINGS[name][0]: name for name in names}
+    changed = now.model_copy(update={field: getattr(later, field) for field in fields})
+    changed._origins = MappingProxyType(
+        {name: (later if name in names else now).origins[name] for name in now.origins}
+    )
+    changed._layers = now._layers
+    return changed
+
+
+def _merged(layers: "tuple[_Given, _Given, _Given, _Given]") -> Settings:
+    """The first layer that has a value wins."""
     # The one way pydantic-settings offers to hand over sources that are built already.
     sources: dict[str, Any] = {
         "_build_sources": (tuple(_Layer(layer.values) for layer in layers), {})
@@ -85,6 +132,7 @@ def load_settings(cli: Mapping[str, object], environ: Mapping[str, str]) -> Sett
     except ValidationError as invalid:
         raise SettingsInvalid(*_problems(invalid, layers)) from None
     settings._origins = MappingProxyType(dict(_origins(layers)))
+    settings._layers = layers
     return settings
 
 
@@ -122,20 +170,11 @@ def _data_dir(*layers: _Given) -> Path:
     return directory
 
 
-def _from_file(data_dir: Path) -> dict[str, object]:
-    path = data_dir / SETTINGS_FILE
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except OSError as failed:
-        raise SettingsInvalid(f"{path} cannot be read: {failed.strerror}") from failed
-    except ValueError as wrong:  # of TOML, or of UTF-8; neither message quotes a value
-        raise SettingsInvalid(f"{path} is not a TOML file: {wrong}") from wrong
+def _from_file(document: Mapping[str, object], path: Path) -> _Given:
     problems = [problem for name in document if (problem := _misplaced(name, path))]
     if problems:
         raise SettingsInvalid(*problems)
-    return {SETTINGS[name][0]: value for name, value in document.items()}
+    return _Given(Origin.FILE, {SETTINGS[name][0]: value for name, value in document.items()})
 
 
 def _misplaced(name: str, path: Path) -> str | None:

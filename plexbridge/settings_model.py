@@ -87,6 +87,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=False)
     _origins: Mapping[str, Origin] = PrivateAttr(default_factory=dict)
+    _layers: Any = PrivateAttr(default=())
+    """What each layer gave, with logins as they are: for reading the file anew."""
 
     data_dir: Annotated[Path, Setting("PLEXBRIDGE_DATA_DIR", DIRECTORY, in_file=False)] = Field(
         description="where the event log, the lineup, the settings and backups are kept; without "

@@ -1,6 +1,7 @@
-"""Peers' addresses as text: in their own form, and whether they are this machine's."""
+"""Addresses as text: peers' in their own form, whether they are this machine's, and its own."""
 
 import ipaddress
+import socket
 
 
 def plain_address(address: str) -> str:
@@ -18,3 +19,14 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(plain_address(address)).is_loopback
     except ValueError:
         return False
+
+
+def address_of_this_machine() -> str:
+    """The address that the default route would use; nothing is sent to learn it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        address: str = probe.getsockname()[0]
+        return address

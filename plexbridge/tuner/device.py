@@ -32,9 +32,10 @@ UUID_NAMESPACE: Final = UUID("0f8b2a52-2f0e-5a0c-9a67-6a1f4f1d9a31")
 """Ours, fixed for ever: a device's UDN must not change with a release."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Device:
-    """What the tuner says of itself."""
+    """What the tuner says of itself. One for the process: its name and its tuners may change, and
+    whoever answers for it has this one."""
 
     device_id: str
     friendly_name: str

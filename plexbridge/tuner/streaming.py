@@ -77,7 +77,7 @@ class Streams:
         self._progress = progress
         self._connections = count(1)
         self._transcodes = transcodes
-        self._starts = StartRate(starts_per_second, clock.monotonic)
+        self.starts = StartRate(starts_per_second, clock.monotonic)
 
     async def respond(
         self,
@@ -99,7 +99,7 @@ class Streams:
         # The scope's before the connection's, which may be a reverse proxy's.
         address, _ = scope.get("client") or media.peer
         client = client_of(address, headers, query)
-        if not self._starts.allows(client.address):
+        if not self.starts.allows(client.address):
             self._refuse_too_often(media, asked, client)
             return
         if channel is None:
@@ -219,7 +219,7 @@ class Streams:
             at=self._clock.now(),
             asked=asked,
             client=client,
-            per_second=self._starts.per_second,
+            per_second=self.starts.per_second,
             refusal_id=self._ids.refusal(),
         )
         answer = BY_RULE[self._door.refuse(command).rule]

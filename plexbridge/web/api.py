@@ -94,7 +94,7 @@ class Api:
             session,
             self._bridge.door.stop(session, reason=reason, detail="by_admin", actor="admin"),
         )
-        final = await self._bridge.projector.session(session)
+        final = await self._final(session)
         return json_answer({"ended": final, "position": rows[0].pos})
 
     async def end_sessions(self, request: Request) -> Response:
@@ -115,9 +115,15 @@ class Api:
             or session.channel == asked.get("channel")
         ]
         rows = await asyncio.gather(*(self._ended(session, reason) for session in meant))
-        final = [await self._bridge.projector.session(session) for session in meant]
+        final = [await self._final(session) for session in meant]
         position = max((row.pos for ended in rows for row in ended), default=None)
         return json_answer({"ended": final, "position": position})
+
+    async def _final(self, session: SessionId) -> dict[str, Any] | None:
+        """The figures of one that was ended; None while those are being built."""
+        if self._bridge.projector.being_built is not None:
+            return None
+        return await self._bridge.projector.session(session)
 
     async def _ended(self, session: SessionId, reason: str) -> Durable:
         """The rows of its end; none where it ended by itself in the meantime."""

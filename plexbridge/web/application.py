@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
 
 from plexbridge.bridge import Bridge
+from plexbridge.control.building import BeingBuilt
 from plexbridge.tuner.routes import player_routes
 from plexbridge.web.access.credentials import Credentials
 from plexbridge.web.access.entrance import Entrance
@@ -21,15 +22,21 @@ from plexbridge.web.access.refusals import Telling
 from plexbridge.web.access.visit import HEADERS
 from plexbridge.web.answers import ApiError, json_answer
 from plexbridge.web.api import Api
+from plexbridge.web.audit_api import AuditApi
+from plexbridge.web.being_built import Waiting
 from plexbridge.web.channels_api import ChannelsApi
 from plexbridge.web.channels_page import ChannelsPage
 from plexbridge.web.guard import Guard
+from plexbridge.web.guide_routes import guide_routes
 from plexbridge.web.health import Health
 from plexbridge.web.metrics import Metrics
-from plexbridge.web.openapi import OpenApi
+from plexbridge.web.notifications_routes import notifications_routes
+from plexbridge.web.openapi import OpenApi, documented_path
 from plexbridge.web.pages import Pages
 from plexbridge.web.record_routes import record_routes
 from plexbridge.web.rendering import Templates
+from plexbridge.web.settings_routes import settings_routes
+from plexbridge.web.source_routes import source_routes
 from plexbridge.web.sources_api import SourcesApi
 from plexbridge.web.streams import LiveEvents, LiveSockets
 from plexbridge.web.table import RouteSpec, Surface
@@ -60,18 +67,15 @@ def route_table(bridge: Bridge, entrance: Entrance) -> list[RouteSpec]:
         ("/metrics", GET, Metrics(bridge).metrics),
         ("/static/{name}", GET, pages.static),
     ]
-    entered = [
-        ("/access", GET, entrance.state),
-        ("/login", GET, entrance.login_page),
-        ("/login", ("POST",), entrance.log_in),
-        ("/logout", ("POST",), entrance.log_out),
-        ("/setup", GET, entrance.setup_page),
-        ("/setup", ("POST",), entrance.set_first_password),
-    ]
+    entered = _entrance_routes(entrance)
     management = [
         ("/", GET, pages.now),
         ("/channels", GET, ChannelsPage(bridge, templates).page),
         *record_routes(bridge, templates),
+        *settings_routes(bridge, templates),
+        *guide_routes(bridge, templates),
+        *source_routes(bridge, templates),
+        *notifications_routes(bridge, templates),
         ("/api/dashboard", GET, api.dashboard),
         ("/api/sessions", GET, api.sessions),
         ("/api/sessions", ("DELETE",), api.end_sessions),
@@ -82,6 +86,8 @@ def route_table(bridge: Bridge, entrance: Entrance) -> list[RouteSpec]:
         ("/api/channels", GET, channels.channels),
         ("/api/channels/groups", GET, channels.groups),
         ("/api/channels/bulk", ("POST",), channels.bulk),
+        ("/api/channels/undo", GET, channels.last_change),
+        ("/api/channels/undo", ("POST",), channels.take_back),
         ("/api/channels/{id}", GET, channels.channel),
         ("/api/channels/{id}", ("PUT",), channels.edit),
         ("/api/sources", GET, sources.all),
@@ -89,6 +95,7 @@ def route_table(bridge: Bridge, entrance: Entrance) -> list[RouteSpec]:
         ("/api/events", ("GET",), api.events),
         ("/api/live", ("GET",), LiveEvents(bridge.feed, gauges)),
         ("/api/log/head", GET, api.head),
+        ("/api/audit/live", GET, AuditApi(bridge).live),
         ("/api/openapi.json", GET, OpenApi(table).document),
         ("/api/access/password", ("POST",), entrance.change_password),
         ("/api/access/link", ("POST",), entrance.new_link),
@@ -103,6 +110,17 @@ def route_table(bridge: Bridge, entrance: Entrance) -> list[RouteSpec]:
     return table
 
 
+def _entrance_routes(entrance: Entrance) -> list[tuple[str, tuple[str, ...], Any]]:
+    return [
+        ("/access", GET, entrance.state),
+        ("/login", GET, entrance.login_page),
+        ("/login", ("POST",), entrance.log_in),
+        ("/logout", ("POST",), entrance.log_out),
+        ("/setup", GET, entrance.setup_page),
+        ("/setup", ("POST",), entrance.set_first_password),
+    ]
+
+
 def _spec(route: BaseRoute) -> RouteSpec:
     assert isinstance(route, Route), "players are answered over HTTP"
     methods = tuple(sorted(route.methods or ()))
@@ -112,7 +130,7 @@ def _spec(route: BaseRoute) -> RouteSpec:
 def build_app(bridge: Bridge, credentials: Credentials) -> Starlette:
     """The ASGI application."""
     settings = bridge.settings
-    pages = EntrancePages(settings.friendly_name)
+    pages = EntrancePages(lambda: bridge.settings.friendly_name)
     # A browser keeps cookies by host, not by port: two bridges on one host need two names.
     cookie = f"plexbridge_{bridge.tuner.device.device_id}"
     guard = Guard(
@@ -126,10 +144,13 @@ def build_app(bridge: Bridge, credentials: Credentials) -> Starlette:
     for spec in route_table(bridge, Entrance(credentials, pages, cookie=cookie)):
         route = spec.route()
         assert isinstance(route, Route | WebSocketRoute), "the table holds nothing else"
-        route.app = guard.guarded(spec, route.app)
+        players = spec.surface is Surface.PLAYERS
+        app = bridge.askings.noting(documented_path(spec.path), route.app) if players else route.app
+        route.app = guard.guarded(spec, app)
         routes.append(route)
     handlers: dict[Any, Any] = {
         ApiError: _api_error,
+        BeingBuilt: Waiting(Templates(bridge)).answer,
         HTTPException: _http_error,
         Exception: _our_fault,
     }

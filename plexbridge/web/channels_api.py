@@ -6,7 +6,7 @@ cannot be made changes nothing and says which field or whose number it was.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
@@ -29,6 +29,7 @@ from plexbridge.lineup.edits_plan import (
 )
 from plexbridge.lineup.edits_reading import EditInvalid, patch_of
 from plexbridge.lineup.edits_told import Watching, document_of, plex_hint
+from plexbridge.lineup.edits_undo import UNDO, AnotherChange, LastChange, NothingToTakeBack
 from plexbridge.lineup.errors import StoreUnusable
 from plexbridge.lineup.finding import find
 from plexbridge.lineup.finding import groups as groups_of
@@ -97,28 +98,54 @@ class ChannelsApi:
         """`PUT /api/channels/{id}`: the fields given are set, null puts one back as it is listed;
         the others stay. Answers with the channel."""
         channel = _channel_asked(request)
-        patch = await _asked(request, patch_of, EDIT_BYTES_MAX)
+        patch = await asked_in(request, patch_of, EDIT_BYTES_MAX)
         await self._changed(request, lambda lineup, edits: {channel: patch}, how="one")
         return json_answer(self._whole(channel))
 
     async def bulk(self, request: Request) -> Response:
         """`POST /api/channels/bulk` with `{select, set}` or `{each}`; with `preview: true` only
         what would follow."""
-        asked = await _asked(request, bulk_of, BULK_BYTES_MAX)
+        asked = await asked_in(request, bulk_of, BULK_BYTES_MAX)
 
         def wish(lineup: Lineup, edits: Edits) -> Patches:
             return patches(asked, lineup, edits)
 
         watching = self._watching()
         if asked.preview:
-            plan = await _told(self._bridge.edits.look(wish))
+            plan = await planned(self._bridge.edits.look(wish))
         else:
             plan = await self._changed(request, wish, how="bulk")
         return json_answer(document_of(plan, watching, preview=asked.preview))
 
+    async def last_change(self, request: Request) -> Response:
+        """`GET /api/channels/undo`: the last change, and what taking it back would come to."""
+        edits = self._bridge.edits
+        last = edits.last
+        if last is None:
+            return json_answer({"last": None})
+        plan = await planned(edits.look(edits.taking_back(last.id)))
+        return json_answer(
+            {"last": last_document(last), **document_of(plan, self._watching(), preview=True)}
+        )
+
+    async def take_back(self, request: Request) -> Response:
+        """`POST /api/channels/undo` with `{change}`: takes the last change back, if it still is the
+        one of this id. That is a change too, which can be taken back."""
+        change = await asked_in(request, _change_asked, EDIT_BYTES_MAX)
+        watching = self._watching()
+        wish = self._bridge.edits.taking_back(change)
+        plan = await self._changed(request, wish, how=UNDO)
+        last = self._bridge.edits.last
+        return json_answer(
+            {
+                "last": None if last is None else last_document(last),
+                **document_of(plan, watching, preview=False),
+            }
+        )
+
     async def _changed(self, request: Request, wish: Wish, *, how: str) -> Plan:
         by = told_as(request.scope[IDENTITY])
-        return await _told(self._bridge.edits.change(wish, by=by, how=how))
+        return await planned(self._bridge.edits.change(wish, by=by, how=how))
 
     def _watching(self) -> Watching:
         sessions = self._bridge.door.world.sessions.values()
@@ -133,6 +160,31 @@ class ChannelsApi:
         return whole_document(served, listed, edits.edits.get(channel, AS_LISTED))
 
 
+_NOT_TAKEN_BACK: Final[dict[type[Exception], tuple[str, str]]] = {
+    NothingToTakeBack: ("nothing_to_undo", "nothing was changed yet"),
+    AnotherChange: ("another_change", "something else was changed meanwhile: look again"),
+}
+
+
+def last_document(last: LastChange) -> dict[str, Any]:
+    """The last change, as it is told."""
+    return {
+        "change": last.id,
+        "by": last.by,
+        "how": last.how,
+        "fields": list(last.fields),
+        "channels": last.channels,
+        "words": last.words,
+    }
+
+
+def _change_asked(document: object) -> str:
+    change = document.get("change") if isinstance(document, Mapping) else None
+    if not isinstance(change, str):
+        raise EditInvalid("change", "the id of the change to take back, as it was told")
+    return change
+
+
 def told_as(identity: Identity) -> str:
     """Who it was, as the log keeps it: never what they showed."""
     return f"key {identity.name}" if identity.name else f"{identity.role} by {identity.means}"
@@ -142,10 +194,10 @@ def _channel_asked(request: Request) -> ChannelId:
     return ChannelId(str(request.path_params["id"]))
 
 
-async def _told(planned: Awaitable[Plan]) -> Plan:
+async def planned(asked: Awaitable[Plan]) -> Plan:
     """The plan; or the answer that says why there is none."""
     try:
-        return await planned
+        return await asked
     except UnknownChannel as error:
         raise _unknown(error) from error
     except EditInvalid as error:
@@ -158,6 +210,9 @@ async def _told(planned: Awaitable[Plan]) -> Plan:
             guide_number=error.guide_number,
             channels=list(error.names),
         ) from error
+    except (AnotherChange, NothingToTakeBack) as error:
+        word, detail = _NOT_TAKEN_BACK[type(error)]
+        raise ApiError(HTTPStatus.CONFLICT, word, detail) from error
     except StoreUnusable as error:
         raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "cannot_store", str(error)) from error
 
@@ -170,8 +225,8 @@ def _unknown(error: UnknownChannel) -> ApiError:
     return ApiError(HTTPStatus.NOT_FOUND, "unknown_channel", "no channel has this id")
 
 
-async def _asked(request: Request, reader: Callable[[object], Asked], bytes_max: int) -> Asked:
-    """What the body asks; read in a thread, for it may be long."""
+async def asked_in(request: Request, reader: Callable[[object], Asked], bytes_max: int) -> Asked:
+    """What a body asks; read in a thread, for it may be long. Raises `ApiError`."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -1,7 +1,7 @@
 """The page of channels: the lineup to look through, to edit, to copy from and to play."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -14,6 +14,7 @@ from plexbridge.lineup.channels import Channel
 from plexbridge.lineup.edits import AS_LISTED, Edits
 from plexbridge.lineup.edits_told import plex_hint
 from plexbridge.lineup.finding import Filter, find, groups
+from plexbridge.lineup.guide.document import no_icon
 from plexbridge.tuner.device import stream_url
 from plexbridge.web import wording
 from plexbridge.web.access.roles import IDENTITY, Role
@@ -73,12 +74,16 @@ class ChannelsPage:
             select=selection(wanted),
             may_edit=request.scope[IDENTITY].role.may(Role.ADMIN),
             rows=channel_rows(
-                found.channels, self._bridge.tuner.base_url(request.scope), edits.edits
+                found.channels,
+                self._bridge.tuner.base_url(request.scope),
+                edits.edits,
+                self._bridge.tuner.logo_of,
             ),
             matches=found.matches,
             enabled=enabled,
             listed=listed,
             hint=plex_hint(enabled),
+            last=edits.last,
             next_page=found.next_after and urlencode({**words, "after": found.next_after}),
             first_page=urlencode(words) if given.get("after") else None,
         )
@@ -102,8 +107,13 @@ def _narrowed(wanted: Filter, only: str) -> Filter:
     )
 
 
-def channel_rows(channels: Iterable[Channel], base_url: str, edits: Edits) -> list[dict[str, Any]]:
-    """Channels as a page lists them."""
+def channel_rows(
+    channels: Iterable[Channel],
+    base_url: str,
+    edits: Edits,
+    logo: Callable[[Channel], str] = no_icon,
+) -> list[dict[str, Any]]:
+    """Channels as a page lists them. `logo`: the path of a channel's, or nothing."""
     return [
         {
             "id": channel.id,
@@ -115,6 +125,7 @@ def channel_rows(channels: Iterable[Channel], base_url: str, edits: Edits) -> li
             "tvg_id": channel.tvg_id,
             "edited": edits.get(channel.id, AS_LISTED).edited,
             "initials": wording.initials(channel.guide_name),
+            "logo": logo(channel).removeprefix("/"),
             "url": stream_url(base_url, channel),
         }
         for channel in channels

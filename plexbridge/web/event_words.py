@@ -78,6 +78,7 @@ _BY_TYPE: Final[dict[str, Callable[[Data], str]]] = {
     "upstream_lost": _lost,
     "upstream_closed": lambda data: f"{data.get('source', '')}, attempt {data['attempt']}",
     "refused": _refused,
+    "settings_changed": lambda data: f"{', '.join(data['names'])}, by {data['by']}",
     "started": lambda data: f"PlexBridge {data.get('version', '')}",
     "recovered": lambda data: f"{plural(data['sessions'], 'session')} had been left open",
 }

@@ -46,7 +46,7 @@ class EventsPage:
         given = {
             name: text for name in FILTERS if (text := asked.get(name, "").strip()[:FILTER_CHARS])
         }
-        head = bridge.projector.position
+        head = bridge.projector.horizon
         before = number(asked.get("before"), head + 1, POSITION_MAX)
         after = number(asked.get("after"), 0, POSITION_MAX)
         if "at" in asked:

@@ -22,10 +22,12 @@ class Check(NamedTuple):
 
 def checks(bridge: Bridge) -> list[Check]:
     """In words a person can act on."""
-    waiting = bridge.door.waiting_facts
+    waiting, projector = bridge.door.waiting_facts, bridge.projector
+    built = str(projector.being_built or "level")
     return [
         Check("log", bridge.door.storing, f"{waiting} facts wait to be stored"),
-        Check("projections", bridge.projector.parked is None, bridge.projector.parked or "level"),
+        # What is being built holds up nothing that is given.
+        Check("projections", projector.parked is None, projector.parked or built),
         Check("lineup", bool(bridge.lineup.channels), f"{len(bridge.lineup)} channels"),
         Check("serving", not bridge.stopping, "stopping" if bridge.stopping else "listening"),
     ]

@@ -62,6 +62,8 @@ class InMemory:
     storing: bool
     facts_waiting: int
     parked: str | None
+    being_built: str | None = None
+    """How far the dashboard is, while it is not there."""
     durable: int
     """The last durable position."""
     folded: int
@@ -93,8 +95,10 @@ def memory_lines(figures: InMemory) -> list[Line]:
         ),
         judged(
             "Projections",
-            figures.parked is None and behind < LAG_FEW_EVENTS,
-            told if figures.parked is None else f"stopped {told}: {figures.parked}",
+            figures.parked is None and figures.being_built is None and behind < LAG_FEW_EVENTS,
+            figures.being_built or told
+            if figures.parked is None
+            else f"stopped {told}: {figures.parked}",
             BUG if figures.parked is not None else "wait: it catches up, or the processor is busy",
         ),
         judged(

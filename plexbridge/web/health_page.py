@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from events.machine import MACHINE_ID
 from plexbridge.bridge import Bridge
-from plexbridge.log.driver import SQLITE_VERSION
+from plexbridge.log.driver import SQLITE_VERSION, Connection
 from plexbridge.log.errors import StorageFailed
 from plexbridge.log.pruning import used_bytes
 from plexbridge.version import __version__
@@ -30,6 +30,14 @@ from plexbridge.web.health_lines import (
     quantiles,
     storage_lines,
     timing_lines,
+)
+from plexbridge.web.moments import moment_then
+from plexbridge.web.past_states import (
+    NOT_RECORDED,
+    Moment,
+    bridge_lines,
+    guides_then,
+    sources_then,
 )
 from plexbridge.web.rendering import Templates
 from plexbridge.web.source_states import guide_line, source_line
@@ -50,12 +58,24 @@ class HealthPage:
         self._sources = SourcesApi(bridge)
 
     async def page(self, request: Request) -> Response:
-        """`/status`: `/health` is for programs."""
-        return self._templates.page(request, "status.html", shown=await self._found())
+        """`/status[?at=]`: `/health` is for programs."""
+        shown = await self._asked(request)
+        return self._templates.page(request, "status.html", shown=shown, past=shown["position"])
 
     async def document(self, request: Request) -> Response:
-        """`GET /api/status`: what the page shows."""
-        return json_answer(await self._found())
+        """`GET /api/status[?at=]`: what the page shows. At a moment of the past, what the log tells
+        of it; `not_known` names the rest."""
+        return json_answer(await self._asked(request))
+
+    async def _asked(self, request: Request) -> dict[str, Any]:
+        """`position`: of the moment; None: it is now."""
+        bridge, at = self._bridge, request.query_params.get("at")
+        if at is None:
+            return {**await self._found(), "position": None, "not_known": []}
+        then = await moment_then(bridge.projector, at, bridge.clock.now() // 1_000)
+        return await asyncio.to_thread(
+            bridge.log.reader.query, lambda connection: _found_then(connection, then)
+        )
 
     async def _found(self) -> dict[str, Any]:
         bridge = self._bridge
@@ -70,15 +90,10 @@ class HealthPage:
             *(_source(source_line(one, now)) for one in self._sources.documents()),
             *(guide_line(one, now) for one in guide_documents(bridge)),
         ]
-        cleanup = cleanup_rows(bridge.projector.dashboard()["cleanup"])
-        told = [line.document() for line in lines]
-        verdicts = Counter(line["verdict"] for line in (*told, *(row["line"] for row in cleanup)))
+        built = bridge.projector.being_built is None
+        cleanup = cleanup_rows(bridge.projector.dashboard()["cleanup"]) if built else []
         return {
-            "told_at": now,
-            "to_look_at": verdicts[Verdict.LOOK],
-            "unchecked": verdicts[Verdict.UNKNOWN],
-            "lines": told,
-            "cleanup": cleanup,
+            **_judged(now, lines, cleanup),
             "figures": {
                 "position": bridge.projector.position,
                 "durable_position": bridge.durable_position,
@@ -101,12 +116,42 @@ class HealthPage:
         }
 
 
+def _judged(at: int, lines: list[Line], cleanup: list[dict[str, Any]]) -> dict[str, Any]:
+    told = [line.document() for line in lines]
+    verdicts = Counter(line["verdict"] for line in (*told, *(row["line"] for row in cleanup)))
+    return {
+        "told_at": at,
+        "to_look_at": verdicts[Verdict.LOOK],
+        "unchecked": verdicts[Verdict.UNKNOWN],
+        "lines": told,
+        "cleanup": cleanup,
+    }
+
+
+def _found_then(connection: Connection, then: Moment) -> dict[str, Any]:
+    """What the log tells of a moment. Blocks."""
+    lines = [
+        *bridge_lines(connection, then),
+        *(_source(source_line(one, then.when)) for one in sources_then(connection, then)),
+        *(guide_line(one, then.when) for one in guides_then(connection, then)),
+    ]
+    return {
+        **_judged(then.when, lines, cleanup_rows(then.shown["cleanup"])),
+        "position": then.position,
+        "not_known": list(NOT_RECORDED),
+        "figures": {"position": then.position},
+        "versions": {},
+    }
+
+
 def in_memory(bridge: Bridge) -> InMemory:
     """What a bridge knows of itself without asking a disk."""
+    being_built = bridge.projector.being_built
     return InMemory(
         storing=bridge.door.storing,
         facts_waiting=bridge.door.waiting_facts,
         parked=bridge.projector.parked,
+        being_built=None if being_built is None else str(being_built),
         durable=bridge.durable_position,
         folded=bridge.projector.position,
         drift=bridge.sweep.drift_now(),

@@ -37,7 +37,7 @@ class HistoryPage:
         self._bridge = bridge
         self._templates = templates
         self._history = History(
-            bridge.log.reader, bridge.projector.save, failures=frozenset(FAILURES)
+            bridge.log.reader, bridge.projector.settle, failures=frozenset(FAILURES)
         )
 
     async def page(self, request: Request) -> Response:

@@ -5,6 +5,8 @@ from typing import Any
 from plexbridge.control.projector import Projector
 from plexbridge.control.seals import Pruned
 from plexbridge.web.answers import ApiError
+from plexbridge.web.asking import moment
+from plexbridge.web.past_states import Moment
 
 
 async def shown_then(projector: Projector, asked: dict[str, int]) -> dict[str, Any]:
@@ -13,6 +15,14 @@ async def shown_then(projector: Projector, asked: dict[str, int]) -> dict[str, A
         return await projector.dashboard_at(**asked)
     except Pruned as pruned:
         raise gone(pruned) from pruned
+
+
+async def moment_then(projector: Projector, text: str, now: int) -> Moment:
+    """The moment that `at` names (a position or a time), and what was shown then; `now` in Unix
+    milliseconds. A position's moment is that of its event; none is later than now."""
+    asked = moment(text.strip())
+    shown = await shown_then(projector, asked)
+    return Moment(shown, min(now, asked.get("at", shown["at"] * 1_000) // 1_000))
 
 
 def gone(pruned: Pruned) -> ApiError:

@@ -132,6 +132,8 @@ def _responses(spec: RouteSpec, told: Operation, method: str) -> dict[str, Any]:
     pages = spec.surface in (Surface.MANAGEMENT, Surface.ENTRANCE) and method in SAFE_METHODS
     if spec.surface is Surface.MANAGEMENT and pages:
         found.setdefault(303, _response(303, {}))  # a browser, to the login
+    if spec.surface is Surface.MANAGEMENT and pages:
+        refusals |= {503}  # what it shows is being built
     if method not in SAFE_METHODS and method != WEBSOCKET:
         refusals |= {415} if spec.surface in (Surface.MANAGEMENT, Surface.ENTRANCE) else set()
     for status in refusals - found.keys():

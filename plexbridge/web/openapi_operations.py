@@ -12,6 +12,8 @@ from plexbridge.web.access.passwords import PASSWORD_CHARS_MAX, PASSWORD_CHARS_M
 from plexbridge.web.api import EVENTS_MAX, LIMIT_DEFAULT, LIMIT_MAX
 from plexbridge.web.channels_page import ONLY
 from plexbridge.web.history_page import FILTER_CHARS, ROWS_MAX
+from plexbridge.web.openapi_guide import GUIDE, UNDONE
+from plexbridge.web.openapi_notifications import NOTIFICATIONS
 from plexbridge.web.openapi_operation import HTML, JSON, NDJSON, Key, Operation, json_of, text_of
 from plexbridge.web.openapi_players import OPENED, PLAYED
 from plexbridge.web.openapi_schemas import (
@@ -35,6 +37,8 @@ from plexbridge.web.openapi_schemas import (
     text,
     whole,
 )
+from plexbridge.web.openapi_settings import SETTING_UP
+from plexbridge.web.openapi_sources import SOURCE_OPTIONS
 from plexbridge.web.streams import ROOMS
 from plexbridge.web.time_page import SPAN_MAX_MS
 
@@ -115,8 +119,10 @@ PAGES: Final[dict[Key, Operation]] = {
             "after": POSITION,
         },
     ),
-    ("/sources", "GET"): _page("What each source and guide gives, and how it stands"),
-    ("/status", "GET"): _page("Every thing looked at: good, or worth a look"),
+    ("/sources", "GET"): _page(
+        "What each source and guide gives, and how it stands", 400, 404, query=_AT
+    ),
+    ("/status", "GET"): _page("Every thing looked at: good, or worth a look", 400, 404, query=_AT),
 }
 
 SESSIONS: Final[dict[Key, Operation]] = {
@@ -148,7 +154,7 @@ SESSIONS: Final[dict[Key, Operation]] = {
             "reason": END_REASON,
         },
         answers=json_of(
-            document({"ended": listed(named("Session")), "position": or_null(POSITION)})
+            document({"ended": listed(or_null(named("Session"))), "position": or_null(POSITION)})
         ),
         refuses=(400,),
     ),
@@ -159,8 +165,8 @@ SESSIONS: Final[dict[Key, Operation]] = {
         summary="End a session, under every policy",
         path=_SESSION,
         query={"reason": END_REASON},
-        answers=json_of(document({"ended": named("Session"), "position": POSITION})),
-        refuses=(400, 404, 409),
+        answers=json_of(document({"ended": or_null(named("Session")), "position": POSITION})),
+        refuses=(400, 404, 409, 503),
     ),
     ("/api/sessions/{id}/events", "GET"): Operation(
         summary="The events of a session",
@@ -187,7 +193,7 @@ SESSIONS: Final[dict[Key, Operation]] = {
         path=_SESSION,
         body=document({"reason": REASON_WORD}, description=f"{REASON_CHARS} characters at most"),
         answers=json_of(_DECIDED),
-        refuses=(400, 404, 409, 413),
+        refuses=(400, 404, 409, 413, 503),
     ),
     ("/api/history", "GET"): Operation(
         summary="Sessions that ended in a span of time, with totals and a chart",
@@ -245,7 +251,10 @@ LINEUP: Final[dict[Key, Operation]] = {
         refuses=(400, 404, 409, 413, 503),
     ),
     ("/api/sources", "GET"): Operation(
-        summary="How each source stands", answers=json_of(listed(named("Source")))
+        summary="How each source stands, or stood at a moment",
+        query=_AT,
+        answers=json_of(listed(named("Source"))),
+        refuses=(400, 404),
     ),
     ("/api/sources/{id}/refresh", "POST"): Operation(
         summary="Read a source now, and answer when that is done; 502: nothing changed",
@@ -254,10 +263,12 @@ LINEUP: Final[dict[Key, Operation]] = {
         refuses=(400, 404, 502),
     ),
     ("/api/guides", "GET"): Operation(
-        summary="How each guide stands, the most trusted first",
+        summary="How each guide stands, the most trusted first, or stood at a moment",
+        query=_AT,
         answers=json_of(
             listed(document({"id": text(), "kind": text(), "problem": or_null(text())}))
         ),
+        refuses=(400, 404),
     ),
     ("/api/guides/refresh", "POST"): Operation(
         summary="Have every guide read soon",
@@ -268,7 +279,9 @@ LINEUP: Final[dict[Key, Operation]] = {
 
 STATUS: Final[dict[Key, Operation]] = {
     ("/api/status", "GET"): Operation(
-        summary="Health in lines, each with its verdict, and in figures",
+        summary="Health in lines, each with its verdict, and in figures, now or at a moment",
+        query=_AT,
+        refuses=(400, 404),
         answers=json_of(document({"lines": listed(ANYTHING), "figures": ANYTHING})),
     ),
     ("/api/summary", "GET"): Operation(
@@ -309,6 +322,11 @@ LOG: Final[dict[Key, Operation]] = {
     ("/api/log/head", "GET"): Operation(
         summary="The log's end, to be kept elsewhere as an anchor",
         answers=json_of(document({"position": POSITION, "hash": text(pattern="^[0-9a-f]{64}$")})),
+    ),
+    ("/api/audit/live", "GET"): Operation(
+        summary="Connections, relays, leases and child processes at one position of the log",
+        answers=json_of(named("Live")),
+        refuses=(503,),
     ),
     ("/api/openapi.json", "GET"): Operation(
         summary="This document",
@@ -361,9 +379,14 @@ OPERATIONS: Final[dict[Key, Operation]] = {
     **PAGES,
     **SESSIONS,
     **LINEUP,
+    **GUIDE,
+    **UNDONE,
     **STATUS,
     **LOG,
     **ACCESS,
+    **SETTING_UP,
+    **SOURCE_OPTIONS,
+    **NOTIFICATIONS,
     **OPENED,
     **PLAYED,
 }

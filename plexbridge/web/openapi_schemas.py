@@ -173,6 +173,22 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "just_ended": listed(named("Session")),
         }
     ),
+    "Live": document(
+        {
+            "position": POSITION,
+            "hash": text(pattern="^[0-9a-f]{64}$"),
+            "sessions": listed(document({"id": SESSION_ID, "state": STATE, "channel": text()})),
+            "connections": listed(document({"session": SESSION_ID, "number": whole()})),
+            "leases": listed(
+                document({"channel": text(), "lease": whole(1), "tuner": whole(), "source": text()})
+            ),
+            "relays": listed(document({"channel": text(), "lease": whole(1), "source": text()})),
+            "upstreams_closing": whole(),
+            "children": whole(),
+            "transcodes": whole(),
+        },
+        description="What is open in the process, everything decided by then being in the log",
+    ),
     "Channel": document(
         {
             "id": text(),
@@ -223,6 +239,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "id": text(),
             "kind": text(),
             "place": text(),
+            "counts_as": or_null(
+                text(description="the first source of the same account: it counts as that one")
+            ),
             "entries": or_null(whole()),
             "connections": whole(),
             "allowed": whole(),

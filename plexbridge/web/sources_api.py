@@ -1,5 +1,7 @@
 """The API of sources: how each stands, and reading one now. Never shows a login."""
 
+import asyncio
+from collections import Counter
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -9,6 +11,8 @@ from events.ids import SourceId
 from plexbridge.bridge import Bridge
 from plexbridge.lineup.in_force import LineupInForce, SourceStatus, UnknownSource
 from plexbridge.web.answers import ApiError, json_answer
+from plexbridge.web.moments import moment_then
+from plexbridge.web.past_states import sources_then
 
 MS_PER_S: Final = 1_000
 
@@ -20,8 +24,15 @@ class SourcesApi:
         self._bridge = bridge
 
     async def all(self, request: Request) -> Response:
-        """`GET /api/sources`: in the order in which they are preferred."""
-        return json_answer(self.documents())
+        """`GET /api/sources[?at=]`: in the order in which they are preferred. At a moment of the
+        past: those that had done anything, by id; what no event said is null."""
+        bridge = self._bridge
+        if "at" not in request.query_params:
+            return json_answer(self.documents())
+        now = bridge.clock.now() // 1_000
+        then = await moment_then(bridge.projector, request.query_params["at"], now)
+        found = await asyncio.to_thread(bridge.log.reader.query, lambda it: sources_then(it, then))
+        return json_answer(found, 200, **{"X-Position": str(then.position)})
 
     def documents(self) -> list[dict[str, Any]]:
         """What is answered, for the pages."""
@@ -51,7 +62,10 @@ class SourcesApi:
         return sources
 
     def _in_use(self) -> dict[str, int]:
-        """Connections of each source, as the dashboard shows them."""
+        """Connections of each source, as the dashboard shows them; as they were decided on while
+        that is being built."""
+        if self._bridge.projector.being_built is not None:
+            return Counter(lease.source for lease in self._bridge.door.world.leases.values())
         rows = self._bridge.projector.dashboard()["sources"]
         return {row["id"]: row["connections"] for row in rows}
 
@@ -62,6 +76,7 @@ class SourcesApi:
             "id": source.id,
             "kind": source.kind,
             "place": source.place,
+            "counts_as": status.counts_as,
             "entries": None if facts is None else facts.entries,
             "odd_lines": None if facts is None else facts.odd_lines,
             "connections": in_use.get(source.id, 0),

@@ -3,6 +3,7 @@
 Shows the documents of the API, with what the log tells of the last trouble; never a login.
 """
 
+import asyncio
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -12,6 +13,8 @@ from plexbridge.bridge import Bridge
 from plexbridge.lineup.guide.in_force import GuideStatus
 from plexbridge.web.access.roles import IDENTITY, Role
 from plexbridge.web.answers import ApiError, json_answer
+from plexbridge.web.moments import moment_then
+from plexbridge.web.past_states import Moment, guides_then, sources_then
 from plexbridge.web.rendering import Templates
 from plexbridge.web.source_states import FEWER, guide_line, source_line
 from plexbridge.web.sources_api import SourcesApi
@@ -32,7 +35,9 @@ class SourcesPage:
         self._api = SourcesApi(bridge)
 
     async def page(self, request: Request) -> Response:
-        """`/sources`."""
+        """`/sources[?at=]`: now, or at a moment of the past, where nothing can be done."""
+        if "at" in request.query_params:
+            return await self._past(request)
         now = self._bridge.clock.now() // 1_000
         troubles = {
             row["id"]: row["last_lost"] for row in self._bridge.projector.dashboard()["sources"]
@@ -44,22 +49,43 @@ class SourcesPage:
             sources=[
                 source_row(one, troubles.get(one["id"]), now) for one in self._api.documents()
             ],
-            guides=[
-                {
-                    **one,
-                    "line": guide_line(one, now).document(),
-                    "read": _moment(one["read_at"], now),
-                    "ends": _moment(one["ends_at"], now),
-                }
-                for one in guide_documents(self._bridge)
-            ],
+            guides=[_guide_row(one, now) for one in guide_documents(self._bridge)],
             wanted=len(self._bridge.lineup),
             may_refresh=request.scope[IDENTITY].role.may(Role.ADMIN),
+            past=None,
         )
 
+    async def _past(self, request: Request) -> Response:
+        then = await self._then(request)
+        query = self._bridge.log.reader.query
+        sources, guides = await asyncio.to_thread(
+            query, lambda it: (sources_then(it, then), guides_then(it, then))
+        )
+        troubles = {row["id"]: row["last_lost"] for row in then.shown["sources"]}
+        return self._templates.page(
+            request,
+            "sources.html",
+            told_at=then.when,
+            sources=[source_row(one, troubles[one["id"]], then.when) for one in sources],
+            guides=[_guide_row(one, then.when) for one in guides],
+            wanted=None,
+            may_refresh=False,
+            past=then,
+        )
+
+    async def _then(self, request: Request) -> Moment:
+        bridge = self._bridge
+        now = bridge.clock.now() // 1_000
+        return await moment_then(bridge.projector, request.query_params["at"], now)
+
     async def guides(self, request: Request) -> Response:
-        """`GET /api/guides`: the most trusted first."""
-        return json_answer(guide_documents(self._bridge))
+        """`GET /api/guides[?at=]`: the most trusted first; at a moment of the past by id."""
+        if "at" not in request.query_params:
+            return json_answer(guide_documents(self._bridge))
+        then = await self._then(request)
+        query = self._bridge.log.reader.query
+        found = await asyncio.to_thread(query, lambda it: guides_then(it, then))
+        return json_answer(found, 200, **{"X-Position": str(then.position)})
 
     async def refresh_guides(self, request: Request) -> Response:
         """`POST /api/guides/refresh`: has every guide read soon, one after the other; 202 at once,
@@ -95,6 +121,15 @@ def source_row(source: Row, lost: Row | None, now: int) -> Row:
         "lost": words and {"text": words.text, "mends": words.mends},
         "lost_at": None if lost is None else _moment(lost["at"], now),
         "may_be_fewer": FEWER in (source["problem"] or ""),
+    }
+
+
+def _guide_row(guide: Row, now: int) -> Row:
+    return {
+        **guide,
+        "line": guide_line(guide, now).document(),
+        "read": _moment(guide["read_at"], now),
+        "ends": _moment(guide["ends_at"], now),
     }
 
 

@@ -62,7 +62,7 @@ class StoryPage:
         """With the moment's time in microseconds, and how it was asked for."""
         bridge, session = self._bridge, session_asked(request)
         at = request.query_params.get("at")
-        now, position = bridge.clock.now(), bridge.projector.position
+        now, position = bridge.clock.now(), bridge.projector.horizon
         if at is not None:
             then: dict[str, Any] = await shown_then(bridge.projector, moment(at))
             position = then["position"]

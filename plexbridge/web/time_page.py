@@ -35,7 +35,7 @@ class TimePage:
         self._bridge = bridge
         self._templates = templates
         self._timeline = Timeline(
-            bridge.log.reader, bridge.projector.save, failures=frozenset(FAILURES)
+            bridge.log.reader, bridge.projector.settle, failures=frozenset(FAILURES)
         )
 
     async def page(self, request: Request) -> Response:

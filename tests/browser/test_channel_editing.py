@@ -144,6 +144,37 @@ def test_all_that_was_found_is_changed_and_a_range_is_taken_with_shift(
     assert set(for_players(bridge)) == {"1", "2", "3"}
 
 
+def test_the_last_change_is_taken_back_after_a_look_by_keyboard(
+    bridge: RunningBridge, open_page: OpenPage
+) -> None:
+    """The page names it; the dialog says what it means for viewers; and back again."""
+    page = open_page(bridge, "/channels")
+    expect(page.locator("[data-undo]")).to_have_count(0)
+    page.get_by_label("Group", exact=True).select_option("Sport")
+    expect(page.locator(".lineup li")).to_have_count(4)
+    page.get_by_role("checkbox").first.press("Space")
+    page.get_by_role("button", name="Select all 4").click()
+    page.get_by_role("button", name="Preview…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Change 4 channels").click()
+    expect(page.locator(".last")).to_contain_text("Last change: 4 channels: enabled (admin")
+    undo = page.get_by_role("button", name="Take it back…")
+    undo.press("Enter")
+    dialog = page.get_by_role("dialog", name="Take the last change of 4 channels back?")
+    expect(dialog).to_contain_text("4 channels appear in players.")
+    page.keyboard.press("Escape")
+    assert set(for_players(bridge)) == {"1", "2", "3"}
+    undo.press("Enter")
+    dialog.get_by_role("button", name="Take it back").press("Enter")
+    expect(page.locator(".last")).to_contain_text("taken back (admin")
+    expect(undo).to_be_focused()
+    assert len(for_players(bridge)) == 7
+    undo.press("Enter")
+    expect(dialog).to_contain_text("4 channels disappear from players.")
+    dialog.get_by_role("button", name="Take it back").press("Enter")
+    expect(page.locator("#count")).to_contain_text("3 enabled")
+    assert set(for_players(bridge)) == {"1", "2", "3"}
+
+
 def test_without_scripts_nothing_offers_to_edit(bridge: RunningBridge, open_page: OpenPage) -> None:
     """It could do nothing."""
     page = open_page(bridge, "/channels?only=enabled", java_script_enabled=False)

@@ -176,10 +176,14 @@ def test_both_pages_can_be_read_by_everybody(
     page.get_by_role("button", name="Refresh 127.0.0.1").click()
     expect(page.locator("#result")).to_contain_text("lists 3 channels")
     expect(card(page)).to_contain_text("<b>evil</b>")
-    for path in PAGES:
+    then = bridge.get("/api/log/head")["position"]
+    for path in (*PAGES, *(f"{path}?at={then}" for path in PAGES)):
         page.goto(bridge.base + path)
         expect(page.locator("#found .state").first).to_be_visible()
-        name = f"{path[1:]}-{width}-{scheme}.png"
+        if "?" in path:
+            expect(page.get_by_role("note")).to_contain_text("You are looking at the past")
+            expect(page.locator("main button")).to_have_count(0)
+        name = f"{path[1:].replace('?', '-')}-{width}-{scheme}.png"
         page.screenshot(path=tmp_path / name, full_page=True)
         assert page.evaluate(SCROLL_WIDTH) <= width, path
         assert grave(page) == [], path

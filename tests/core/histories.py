@@ -9,7 +9,16 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from events.codec import fields_of
-from events.commands import ClientRef, Command, Note, Recover, ShutDown, Started, TuneUnknown
+from events.commands import (
+    ChangeSettings,
+    ClientRef,
+    Command,
+    Note,
+    Recover,
+    ShutDown,
+    Started,
+    TuneUnknown,
+)
 from events.deadlines import Observation, due
 from events.decide import decide
 from events.envelope import NewEvent, Recorded
@@ -64,6 +73,8 @@ class Household:
     asked: int = 0
     bytes: Counter[str] = field(default_factory=Counter)
     accepted: dict[str, float] = field(default_factory=dict)
+    changes: Random | None = None
+    """Of its own: where nobody changes settings, everything else happens as ever."""
 
     @property
     def events(self) -> list[NewEvent]:
@@ -95,6 +106,8 @@ class Household:
             if self.random.random() < 0.5:
                 self.do(ShutDown(at=at(self.second), progress=()))
             self.start()
+        if self.changes is not None and self.changes.random() < 0.02:
+            self._sets(self.changes)
 
     def _asks(self) -> None:
         client: ClientRef = self.random.choice(CLIENTS)
@@ -173,6 +186,16 @@ class Household:
         payload = (("entries", 420),) if good else (("why", "HTTP 503"),)
         type_ = "refreshed" if good else "refresh_failed"
         self.do(Note(at=at(self.second), stream=source, type=type_, payload=payload))
+
+    def _sets(self, random: Random) -> None:
+        """Somebody changes a setting, one that the rules depend on or not."""
+        policy = None
+        if random.random() < 0.7:
+            tuners, most = random.randint(1, 4), random.choice((0, 2))
+            policy = self.policy = replace(self.policy, tuners=tuners, max_sessions=most)
+        names = ("FRIENDLY_NAME",) if policy is None else ("TUNER_COUNT", "MAX_CONCURRENT_STREAMS")
+        moment = at(self.second)
+        self.do(ChangeSettings(at=moment, names=names, by="admin by session", policy=policy))
 
     def _some_sessions(self) -> list[str]:
         names = sorted(self.world.sessions)

@@ -58,6 +58,20 @@ def test_what_is_not_the_same_is_not_matched(name: str) -> None:
     assert found("", name) is None
 
 
+def test_what_a_person_chose_goes_before_everything() -> None:
+    """Also before the channel's own id and name; nothing chosen is no guide. What this guide does
+    not have is looked for as if nothing were chosen, for another may have it."""
+    chosen = {
+        "other": Wanted("other", "bbc2.uk", "BBC One", chosen=True),
+        "none": Wanted("none", "", "BBC One", chosen=True),
+        "elsewhere": Wanted("elsewhere", "not.here", "BBC One", chosen=True),
+    }
+    assert match(chosen.values(), GUIDE) == {
+        "other": Match("bbc2.uk", "chosen", 100),
+        "elsewhere": Match("bbc1.uk", "name", 100),
+    }
+
+
 def test_two_equally_similar_names_are_none() -> None:
     """A guess between two is wrong half the time."""
     guide = {"a": ("Documentary Naturez",), "b": ("Documentary Naturex",)}

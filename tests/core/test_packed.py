@@ -48,7 +48,7 @@ def channels(entries: list[Entry]) -> tuple[Channel, ...]:
 def test_packed_channels_are_the_same_channels(entries: list[Entry]) -> None:
     """In guide order whatever the order they came in; found by number and by id."""
     plain = channels(entries)
-    for packed in (PackedChannels(plain), PackedChannels(reversed(plain))):
+    for packed in (PackedChannels.of(plain), PackedChannels.of(reversed(plain))):
         assert tuple(packed) == plain
         assert packed[:3] == plain[:3]
         for channel in plain:
@@ -69,7 +69,7 @@ def test_a_long_lineup_answers_like_a_short_one(monkeypatch: pytest.MonkeyPatch)
     for order in (some, reversed(some)):
         long = Lineup(order)
         assert isinstance(long.everything, PackedChannels)
-        assert long == short
+        assert long == Lineup(some)
         assert tuple(long.channels) == short.channels
         assert tuple(long.everything) == short.everything
         for one in some:
@@ -86,7 +86,7 @@ def test_two_channels_with_one_number_are_our_mistake() -> None:
     """Plex would find a single channel."""
     (one,) = channels([Entry(0, "a", "http://h/1")])
     with pytest.raises(AssertionError):
-        PackedChannels([one, replace(one, id=ChannelId("0" * 16))])
+        PackedChannels.of([one, replace(one, id=ChannelId("0" * 16))])
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from projections.dashboard import Dashboard
 from projections.folding import Folding
 from projections.tallies import JUST_ENDED_KEPT
 from projections.words import explain
+from projections.world_state import Decided
 from tests.core.given import (
     Story,
     closed,
@@ -117,6 +118,23 @@ def test_an_empty_log_shows_free_tuners_and_nothing_else() -> None:
     assert [one["state"] for one in document["tuners"]] == ["free"] * 4
     assert document["sessions"] == document["sources"] == document["just_ended"] == []
     assert document["totals"]["sessions"] == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_two_states_of_different_positions_go_on_together(seed: int) -> None:
+    """Each takes only the events behind its own."""
+    rows = recorded(household(seed, 150).events)
+    whole, shown, decided = Folding(), Dashboard(), Decided()
+    for row in rows:
+        whole.fold(row)
+        if row.pos <= len(rows) // 3:
+            shown.fold(row)
+        if row.pos <= len(rows) // 2:
+            decided.fold(row)
+    for folding in (Folding(shown, decided), Folding(Dashboard(), decided)):
+        for row in rows[folding.position :]:
+            folding.fold(row)
+        assert folding.dump() == whole.dump()
 
 
 def test_a_stored_state_of_another_version_is_not_loaded() -> None:

@@ -27,7 +27,7 @@ def demo(tmp_path: Path) -> Iterator[RunningBridge]:
 
 def test_the_start_prints_the_few_addresses_a_person_needs(demo: RunningBridge) -> None:
     """The page, the tuner's address, and something to try."""
-    assert "serves 6 channels on 4 tuners" in demo.output
+    assert "serves 9 channels on 4 tuners" in demo.output
     assert "tuner address  http://" in demo.output
 
 

@@ -138,5 +138,5 @@ async def house(data_dir: Path, **environment: str) -> AsyncIterator[House]:
 
 def table_of(house: House) -> list[RouteSpec]:
     """The lines that the application was built from."""
-    entrance = Entrance(house.credentials, EntrancePages("PlexBridge"), cookie="any")
+    entrance = Entrance(house.credentials, EntrancePages(lambda: "PlexBridge"), cookie="any")
     return route_table(house.bridge, entrance)

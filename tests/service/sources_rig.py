@@ -22,17 +22,24 @@ from plexbridge.outbound import Outbound, OutboundPolicy
 
 DEADLINE_S = 30.0
 KEY = b"k" * 32
+LOOPBACK = (ip_network("127.0.0.0/8"),)
 
 
 class Rig:
     """One bridge's sources, on a clock that moves when told to."""
 
-    def __init__(self, folder: Path, locations: tuple[str, ...], clock: ManualClock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        locations: tuple[str, ...],
+        clock: ManualClock,
+        policy: OutboundPolicy,
+    ) -> None:
         self.folder = folder
         self.clock = clock
         self.served: list[Lineup] = []
         self.notes: list[tuple[str, str, dict[str, Any]]] = []
-        self._outbound = Outbound(OutboundPolicy((ip_network("127.0.0.0/8"),)))
+        self._outbound = Outbound(policy)
         sources = [source_of(location, KEY) for location in locations]
         files = SourceFiles(folder / "sources")
         self.ids = [source.id for source in sources]
@@ -93,8 +100,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def rig(folder: Path, *locations: str, clock: ManualClock | None = None) -> Rig:
-    return Rig(folder, locations, clock or ManualClock())
+def rig(
+    folder: Path,
+    *locations: str,
+    clock: ManualClock | None = None,
+    policy: OutboundPolicy | None = None,
+) -> Rig:
+    return Rig(folder, locations, clock or ManualClock(), policy or OutboundPolicy(LOOPBACK))
 
 
 async def failed_start(made: Rig) -> LineupError:

@@ -83,7 +83,7 @@ class Station:
             channel=lambda channel: self.lineup.by_id(channel),
             allowed=lambda source: limits.get(source, 0),
             report=self._report,
-            settle_ms=settle_ms,
+            settle_ms=lambda _: settle_ms,
         )
         self.door = Door(
             self.log,

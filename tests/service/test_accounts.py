@@ -44,7 +44,7 @@ async def test_an_account_lists_its_channels_and_its_limits(
         assert upstream.url == provider.url(f"/live/{USER}/{SECRET}/101.ts")
         assert SECRET not in upstream.redacted
         assert made.sources.allowed(made.ids[0]) == 3
-        assert made.sources.guide_urls == (provider.url(f"/xmltv.php?{QUERY}"),)
+        assert list(made.sources.guide_urls) == [provider.url(f"/xmltv.php?{QUERY}")]
         (told,) = made.told("refreshed")
         assert told["account"] == {
             "status": "Active",

@@ -19,11 +19,12 @@ import uvloop
 from events.ids import UnixMicros
 from plexbridge.clock import Clock, ManualClock, SteadyClock
 from plexbridge.demo import connection
-from plexbridge.demo.channels import CHANNELS
+from plexbridge.demo.channels import CHANNELS, TO_TRY_OUT
 from plexbridge.demo.loop import LoopingClip
 from plexbridge.demo.provider import DemoProvider
 
 DEADLINE_S = 10.0
+EVERY = (*CHANNELS, *TO_TRY_OUT)
 NIGHT = datetime(2024, 2, 29, 23, 30, tzinfo=UTC)
 
 
@@ -120,13 +121,16 @@ def pids(packets: bytes) -> list[int]:
     ]
 
 
-async def test_the_playlist_lists_six_channels_with_addresses_that_play() -> None:
+async def test_the_playlist_lists_its_channels_with_addresses_that_play() -> None:
     """Every entry has id, number, name and group, and its absolute address answers MPEG-TS."""
     async with serving() as provider:
         assert provider.playlist_url == f"{provider.base_url}/playlist.m3u"
         header, *lines = (await fetched(provider, "/playlist.m3u")).splitlines()
         assert header == f'#EXTM3U url-tvg="{provider.guide_url}"'
-        assert len(lines) == 2 * len(CHANNELS) == 12
+        lines, others = lines[: 2 * len(CHANNELS)], lines[2 * len(CHANNELS) :]
+        assert [urlsplit(url).path for url in others[1::2]] == [
+            *("/hls/7.m3u8", "/stalling/8.ts", "/failing/9.ts", "/live/9.ts")
+        ]
         for channel, info, url in zip(CHANNELS, lines[::2], lines[1::2], strict=True):
             number = channel.number
             assert info.startswith(f'#EXTINF:-1 tvg-id="{number}.demo" tvg-chno="{number}" ')
@@ -146,9 +150,9 @@ async def test_the_guide_covers_the_day_and_its_neighbours_without_a_gap() -> No
     async with serving(ManualClock(UnixMicros(int(NIGHT.timestamp()) * 1_000_000))) as provider:
         tree = ET.fromstring(await fetched(provider, "/guide.xml"))
     midnight = NIGHT.replace(hour=0, minute=0)
-    assert [c.get("id") for c in tree.iter("channel")] == [c.tvg_id for c in CHANNELS]
-    assert [c.findtext("display-name") for c in tree.iter("channel")] == [c.name for c in CHANNELS]
-    for channel in CHANNELS:
+    assert [c.get("id") for c in tree.iter("channel")] == [c.tvg_id for c in EVERY]
+    assert [c.findtext("display-name") for c in tree.iter("channel")] == [c.name for c in EVERY]
+    for channel in EVERY:
         shown = [p for p in tree.iter("programme") if p.get("channel") == channel.tvg_id]
         expected = midnight - timedelta(days=1)
         for programme in shown:

@@ -154,7 +154,7 @@ def test_hdhomerun_config_finds_the_tuner_and_reads_its_state(house: House) -> N
         "/tuner0/status": "ch=none lock=none ss=0 snq=0 seq=0 bps=0 pps=0",
         "/tuner3/streaminfo": "none",
         "/tuner0/vchannel": "none",
-        "/lineup/scan": "state=complete progress=100 found=6",
+        "/lineup/scan": "state=complete progress=100 found=9",
         "/tuner4/status": "ERROR: unknown getset variable",
         "/sys/nope": "ERROR: unknown getset variable",
     }.items():
@@ -166,7 +166,7 @@ def test_hdhomerun_config_finds_the_tuner_and_reads_its_state(house: House) -> N
         document = json.loads(house.gets(f"{base}/discover.json"))
         assert document["BaseURL"] == base
         lineup = json.loads(house.gets(document["LineupURL"]))
-        assert len(lineup) == 6
+        assert len(lineup) == 9
         assert all(row["URL"].startswith(f"{base}/auto/v") for row in lineup)
 
 

@@ -14,6 +14,7 @@ from plexbridge.lineup.edits import AS_LISTED, Edit
 from plexbridge.lineup.edits_in_force import EditsInForce, Wish
 from plexbridge.lineup.edits_plan import NumberTaken
 from plexbridge.lineup.errors import StoreUnusable
+from plexbridge.lineup.given_numbers import GivenNumbers
 from plexbridge.lineup.store import LineupStore
 from plexbridge.log.driver import sqlite3
 from tests.core.edit_rules import LISTED, channel, numbers
@@ -29,6 +30,13 @@ WHOLE = Edit(
     upstreams=("a" * 16, "b" * 16),
 )
 ONE, TWO = ChannelId("one"), ChannelId("two")
+STORED = Lineup(channel(f"{at:016x}", str(at)) for at in range(1, 4))
+"""Stored channels have ids like those of real ones."""
+
+
+def keep(store: LineupStore, lineup: Lineup) -> None:
+    """Store a lineup."""
+    store.replace(lineup.parts(), lineup.digest, GivenNumbers())
 
 
 async def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
@@ -49,12 +57,12 @@ async def test_a_refresh_leaves_edits_and_edits_leave_the_lineup(tmp_path: Path)
         path = tmp_path / f"{first}.db"
         lineups, store = LineupStore(path), EditStore(path)
         if first == "lineup":
-            await lineups.save(LISTED)
+            keep(lineups, STORED)
         await store.save({ONE: WHOLE})
-        assert await lineups.load() == (LISTED if first == "lineup" else Lineup.EMPTY)
-        for listed in (Lineup((channel("one", "1"),)), LISTED):
-            await lineups.save(listed)
-            assert await lineups.load() == listed
+        assert lineups.load() == (STORED if first == "lineup" else Lineup.EMPTY)
+        for listed in (Lineup((channel("1" * 16, "1"),)), STORED):
+            keep(lineups, listed)
+            assert lineups.load() == listed
             assert await store.load() == {ONE: WHOLE}
 
 
@@ -62,11 +70,12 @@ async def test_two_savers_at_once_wait_for_each_other(tmp_path: Path) -> None:
     """A refresh stores its lineup while somebody edits."""
     path = tmp_path / "lineup.db"
     lineups, store = LineupStore(path), EditStore(path)
-    await lineups.save(LISTED)
-    many = Lineup(channel(str(n), str(n)) for n in range(1, 2_000))
+    keep(lineups, STORED)
+    many = Lineup(channel(f"{n:016x}", str(n)) for n in range(1, 2_000))
     edits = {ChannelId(f"e{n}"): Edit(name=str(n)) for n in range(50)}
-    await asyncio.gather(lineups.save(many), *(store.save({id_: e}) for id_, e in edits.items()))
-    assert await lineups.load() == many
+    saving = asyncio.to_thread(keep, lineups, many)
+    await asyncio.gather(saving, *(store.save({id_: e}) for id_, e in edits.items()))
+    assert lineups.load() == many
     assert await store.load() == edits
 
 

@@ -23,6 +23,7 @@ from tests.service.ts_maker import TsMaker
 
 USER, PASSWORD, TOKEN = "canary-user-4711", "canary-pass-4712", "canary-token-4713"
 ADMIN_KEY, DOOR = "canary-admin-key-4714", "canary-door-password-4715"
+HOOK, SERVICE = "canary-webhook-4718", "canary-service-4719"
 WRONG_KEY, WRONG_DOOR = "canary-wrong-key-4716", "canary-wrong-password-4717"
 BROKEN_AFTER = 188_000
 KEEPS_THEM = {"local.key", "lineup.db", "lineup.db-wal", "lineup.db-shm"}
@@ -109,6 +110,7 @@ def everything_once(bridge: RunningBridge) -> tuple[Told, set[str]]:
     for given, answered in ((ADMIN_KEY, 200), (WRONG_KEY, 401)):
         assert person.ask("GET", "/api/log/head", **{"X-Api-Key": given})[0] == answered
     until("the key is seen", lambda: person.ask("GET", "/channels", **{"X-Api-Key": key})[0] == 200)
+    _tell_people(person)
     told = _read_all(person)
     port = ("--port", bridge.base.rpartition(":")[2])
     for words in (
@@ -120,6 +122,32 @@ def everything_once(bridge: RunningBridge) -> tuple[Told, set[str]]:
     local_key = (bridge.data_dir / "local.key").read_text().strip()
     cookies = {cookie.partition("=")[2] for cookie in (first_cookie, person.cookie)}
     return {**person.told, **told}, {code, key, local_key, *cookies}
+
+
+def _tell_people(person: Person) -> None:
+    """By addresses with a secret in each place, to nobody who takes it; and wrong ones."""
+    addresses = (
+        f"http://{HOOK}:{HOOK}@127.0.0.1:1/{HOOK}?token={HOOK}",
+        f"json://{SERVICE}:{SERVICE}@127.0.0.1:1/{SERVICE}/?+X-Token={SERVICE}",
+        f"nonsense://{SERVICE}",
+        f"https:// {HOOK}",
+    )
+    for address, answered in zip(addresses, (201, 201, 400, 400), strict=True):
+        way = "webhook" if address.startswith("http") else "apprise"
+        status, told = person.ask(
+            "POST",
+            "/api/notifications",
+            {"way": way, "address": address},
+            **{"X-Api-Key": ADMIN_KEY},
+        )
+        assert status == answered, told
+        if status == 201:
+            path = f"/api/notifications/{json.loads(told)['id']}"
+            assert person.ask("POST", f"{path}/test", {})[0] == 200
+            assert person.ask("PUT", path, {"kinds": ["session_failed"]})[0] == 200
+    with person.watching("3") as refused:
+        assert refused == 503
+    until("it was tried", lambda: b'"waiting":1' in person.ask("GET", "/api/notifications")[1])
 
 
 def _read_all(person: Person) -> Told:
@@ -135,6 +163,8 @@ def _read_all(person: Person) -> Told:
         "/metrics",
         "/health",
         "/readyz?verbose",
+        "/notifications",
+        "/api/notifications",
     ]
     pages += ["/api/dashboard", "/api/events?limit=100000", "/api/channels", "/lineup.json"]
     pages += ["/lineup.m3u", "/status.json", "/discover.json", "/device.xml", "/xmltv.xml"]
@@ -188,6 +218,9 @@ def run_it_all(data_dir: Path, stub: ProviderStub, listed_at: str) -> tuple[Told
     kept = {path.name: path.read_bytes() for path in data_dir.iterdir() if path.is_file()}
     assert PASSWORD.encode() in kept["lineup.db"], "the canaries were there to be told"
     told |= {name: body for name, body in kept.items() if name not in KEEPS_THEM}
+    targets, people = (data_dir / "notifications" / name for name in ("targets.json", "told.json"))
+    assert HOOK in targets.read_text()
+    told["told.json"] = people.read_bytes()
     return told, made
 
 
@@ -206,8 +239,9 @@ async def test_no_credential_is_told_anywhere(tmp_path: Path, tool: Callable[[st
     assert len(told) > 40
     assert b"disconnect" in told["/api/events?limit=100000"]
     assert b"Login refused" in told["log lines"]
+    assert b"A notice could not be sent" in told["log lines"]
     assert b"concat" in told["command lines"], "ffmpeg ran, and read a login"
-    canaries = {USER, PASSWORD, TOKEN, ADMIN_KEY, DOOR, WRONG_KEY, WRONG_DOOR, *made}
+    canaries = {USER, PASSWORD, TOKEN, ADMIN_KEY, DOOR, WRONG_KEY, WRONG_DOOR, HOOK, SERVICE, *made}
     assert min(map(len, canaries)) >= 15
     assert not [
         (canary, name)

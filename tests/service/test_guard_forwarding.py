@@ -10,6 +10,7 @@ import pytest
 
 from plexbridge.settings import SettingsInvalid, load_settings
 from plexbridge.web.access.forwarding import WAY, Forwarding, Way
+from plexbridge.web.access.visit import HEADERS
 from tests.end_to_end.running import RunningBridge, until
 from tests.service.access_rig import (
     ELSEWHERE,
@@ -179,6 +180,8 @@ async def test_everything_works_below_a_path(tmp_path: Path, way: str) -> None:
         if before:
             bare = await ask(made.app, before, given, peer=PROXY)
             assert (bare.status, bare.headers["location"]) == (308, "/tv/bridge/")
+            shown = {(name.encode(), text.encode()) for name, text in bare.headers.items()}
+            assert set(HEADERS) <= shown
 
 
 def test_the_log_has_the_forwarded_address(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from plexbridge.lineup.guide import in_force
 from plexbridge.lineup.guide.document import now_next
 from plexbridge.lineup.guide.download import GuideFetcher
 from plexbridge.lineup.guide.in_force import GuideInForce, guide_key
+from plexbridge.lineup.guide.place import GuidePlace
 from plexbridge.outbound import Outbound, OutboundPolicy
 from plexbridge.relay.ports import Upstream
 
@@ -80,10 +81,11 @@ class Rig:
         self.directory = directory
         self.clock = clock
         self.lineup = LINEUP
+        self.named = [GuidePlace(guide_key(location, KEY), location) for location in locations]
         self.notes: list[tuple[str, str, dict[str, object]]] = []
         self._outbound = Outbound(OutboundPolicy((ip_network("127.0.0.0/8"),)))
         self.guides = GuideInForce(
-            [(guide_key(location, KEY), location) for location in locations],
+            lambda: self.named,
             directory=directory / "guides",
             fetcher=GuideFetcher(self._outbound),
             clock=clock,

@@ -17,12 +17,12 @@ def served(bridge: RunningBridge) -> etree._Element:
 
 
 def test_the_demo_has_a_guide(tmp_path: Path) -> None:
-    """Six channels with programmes, and one recorded event says so."""
+    """Nine channels with programmes, and one recorded event says so."""
     with RunningBridge(tmp_path / "data", "--demo") as bridge:
         until("the guide is in force", lambda: served(bridge).findall("programme"))
         root = served(bridge)
         with_programmes = {one.get("channel") for one in root.iterfind("programme")}
-        assert with_programmes == {f"{number}.plexbridge" for number in range(1, 7)}
+        assert with_programmes == {f"{number}.plexbridge" for number in range(1, 10)}
         shown = bridge.command("events", "tail", "--json")
         assert '"guide"' in shown.stdout, shown.stderr
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from events.ids import BRIDGE_STREAM
+from plexbridge.audit.standing import standings
 from projections.dashboard import Dashboard
 from tests.service.access_rig import house
 from tests.service.relay_setup import until
@@ -33,6 +34,9 @@ async def test_a_parked_projection_is_recorded_and_the_bridge_goes_on(
         [told] = parked()
         assert (told["name"], told["fault"]) == ("dashboard", "ZeroDivisionError")
         assert made.bridge.projector.parked is not None
+        [shown, decided] = standings(made.bridge.log.reader)
+        assert shown.status == f"parked at position {told['position']}: ZeroDivisionError"
+        assert decided.parked is None
         [later] = await made.bridge.door.note("lineup", "refreshed", {"channels": 1})
         assert later.pos > int(str(told["position"]))
         assert len(parked()) == 1

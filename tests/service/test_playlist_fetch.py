@@ -24,6 +24,7 @@ from plexbridge.lineup.errors import (
     StoreUnusable,
 )
 from plexbridge.lineup.fetch import PlaylistFetcher
+from plexbridge.lineup.given_numbers import GivenNumbers
 from plexbridge.lineup.load import Taken, take_playlist
 from plexbridge.lineup.store import LineupStore
 from plexbridge.log.driver import open_writer
@@ -477,18 +478,18 @@ async def test_a_lineup_outlives_the_process(tmp_path: Path) -> None:
         b"http://h/2|User-Agent=x\n" + PLAYLIST.replace(b"1.ts", b"9.ts")
     )
     store = LineupStore(tmp_path / "lineup.db")
-    assert await store.load() == Lineup.EMPTY
+    assert store.load() == Lineup.EMPTY
     (tmp_path / "lineup.db").touch(0o644)
-    assert await store.load() == Lineup.EMPTY
+    assert store.load() == Lineup.EMPTY
     lineup, _ = await load(str(path))
     for _ in range(2):
-        await store.save(lineup)
-    stored = await store.load()
+        store.replace(lineup.parts(), lineup.digest, GivenNumbers())
+    stored = store.load()
     assert stored.channels == lineup.channels
     assert stored.digest == lineup.digest
     assert stat.S_IMODE((tmp_path / "lineup.db").stat().st_mode) == 0o600
-    await store.save(Lineup.EMPTY)
-    assert await store.load() == Lineup.EMPTY
+    store.replace(Lineup.EMPTY.parts(), "", GivenNumbers())
+    assert store.load() == Lineup.EMPTY
 
 
 async def test_a_save_that_fails_changes_nothing(tmp_path: Path) -> None:
@@ -497,18 +498,18 @@ async def test_a_save_that_fails_changes_nothing(tmp_path: Path) -> None:
     path.write_bytes(PLAYLIST)
     store = LineupStore(tmp_path / "lineup.db")
     lineup, _ = await load(str(path))
-    await store.save(lineup)
+    store.replace(lineup.parts(), lineup.digest, GivenNumbers())
     connection = open_writer(tmp_path / "lineup.db")
     connection.execute(
         "CREATE TRIGGER stop BEFORE INSERT ON lineup BEGIN SELECT RAISE(ABORT, 'full'); END"
     )
     connection.close()
     with pytest.raises(StoreUnusable, match="full"):
-        await store.save(Lineup.EMPTY)
-    assert await store.load() == lineup
+        store.replace(Lineup.EMPTY.parts(), "", GivenNumbers())
+    assert store.load() == lineup
 
 
-async def test_a_store_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     """Noise, a newer release's, a directory that is not there: which file, and what to do."""
     (tmp_path / "noise.db").write_bytes(b"noise" * 1000)
     newer = open_writer(tmp_path / "newer.db")
@@ -517,8 +518,10 @@ async def test_a_store_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     for name, says in (("noise.db", "not a"), ("newer.db", "newer release")):
         store = LineupStore(tmp_path / name)
         with pytest.raises(StoreUnusable, match=f"stored lineup {tmp_path}/{name}.*{says}"):
-            await store.load()
+            store.load()
         with pytest.raises(StoreUnusable, match=says):
-            await store.save(Lineup.EMPTY)
+            store.replace(Lineup.EMPTY.parts(), "", GivenNumbers())
     with pytest.raises(StoreUnusable, match="No such file"):
-        await LineupStore(tmp_path / "none" / "lineup.db").save(Lineup.EMPTY)
+        LineupStore(tmp_path / "none" / "lineup.db").replace(
+            Lineup.EMPTY.parts(), "", GivenNumbers()
+        )

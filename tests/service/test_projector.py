@@ -345,8 +345,11 @@ async def test_an_event_that_cannot_be_shown_does_not_stop_a_start(
     """The decided state is folded to the head, what is shown stops before it and says so."""
     path, told = tmp_path / "plexbridge.db", list[int]()
     story = given().after(tune("s1"), stop("s1", second=2), tune("s2", second=3))
+    events = with_ids(story.events)
+    async with opened(path) as (log, _):
+        await log.append(events[:2])
     log = SqliteLog(path, durability="relaxed")
-    await log.append(with_ids(story.events))
+    await log.append(events[2:])
     await break_the_shown_fold(log, monkeypatch)
     projector = Projector(log, on_parked=lambda name, pos, why: told.append(pos))
     try:
@@ -379,11 +382,11 @@ async def test_a_fault_in_storing_ends_no_later_storing(
     faults = [ZeroDivisionError("a bug"), ZeroDivisionError("again")]
     saved: list[int] = []
 
-    def failing(connection: Connection, states: Any, pos: int, *more: Any) -> None:
+    def failing(connection: Connection, states: list[stored.State], rows: Any) -> None:
         if faults:
             raise faults.pop()
-        save(connection, states, pos, *more)
-        saved.append(pos)
+        save(connection, states, rows)
+        saved.append(states[0].pos)
 
     monkeypatch.setattr(stored, "save", failing)
     async with opened(tmp_path / "plexbridge.db") as (log, projector):

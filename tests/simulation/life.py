@@ -117,6 +117,7 @@ class Life:
         self.failures: list[dict[str, Any]] = self.loop.faults
         clock: Any = self.clock
         self.ids = Ids(clock, random.getrandbits)
+        settle_ms = random.choice((0, 0, 300))
         self.effects = Effects(
             viewers=self.viewers,
             connector=provider.connector(self.loop),
@@ -126,7 +127,7 @@ class Life:
             channel=lambda name: LINEUP.get(str(name)),
             allowed=lambda source: ALLOWED[source],
             report=self._report,
-            settle_ms=random.choice((0, 0, 300)),
+            settle_ms=lambda _: settle_ms,
         )
         self.door = Door(
             self.log,

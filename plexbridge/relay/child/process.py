@@ -49,6 +49,11 @@ class Child:
         else:
             self._loop.add_reader(self._pidfd, self._look)
 
+    @property
+    def ending(self) -> bool:
+        """Whether it was told to end, or has."""
+        return bool(self._timers) or self.gone.done()
+
     def terminate(self) -> None:
         """Ask it to end, and see to it that it does within `KILL_S`. May be called again."""
         if self.gone.done() or self._timers:
@@ -107,6 +112,11 @@ class Spawner:
     def children(self) -> int:
         """How many are alive. A gauge."""
         return len(self._alive)
+
+    @property
+    def running(self) -> int:
+        """How many are alive and were not told to end."""
+        return sum(not child.ending for child in self._alive)
 
     @property
     def pids(self) -> tuple[int, ...]:

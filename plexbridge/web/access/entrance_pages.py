@@ -1,5 +1,6 @@
 """The pages at the entrance: they stand alone, without the bar of the pages behind it."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader
@@ -19,7 +20,7 @@ POLICY: Final = (
 class EntrancePages:
     """Templates, and what all of them say."""
 
-    def __init__(self, friendly_name: str) -> None:
+    def __init__(self, friendly_name: Callable[[], str]) -> None:
         self._friendly_name = friendly_name
         self._templates = Environment(
             loader=PackageLoader("plexbridge.web", "templates"),
@@ -32,7 +33,7 @@ class EntrancePages:
         """A page as it is sent."""
         text = self._templates.get_template(template).render(
             root=root_from(scope),
-            friendly_name=self._friendly_name,
+            friendly_name=self._friendly_name(),
             version=__version__,
             **content,
         )

@@ -12,6 +12,7 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from plexbridge.setting_kinds import BASE_PATH
+from plexbridge.web.access.visit import shielded
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -53,7 +54,7 @@ class Forwarding:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope = self._resolved(scope)
         if scope["root_path"] and scope["path"] == scope["root_path"] and scope["type"] == "http":
-            await _to_directory(scope, send)
+            await _to_directory(scope, shielded(send))
             return
         await self._app(scope, receive, send)
 
