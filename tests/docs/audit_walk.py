@@ -47,12 +47,12 @@ kept, and never writes over anything.
 ## When a release folds otherwise
 
 What is shown is kept as states and as one row a session, under the version of their fold. A
-release that folds otherwise begins with the old ones in force: what is decided on is right before anybody is
-answered, and the new dashboard is built beside it, page by page, while players are served. When it
-is level with the log, one transaction puts it in the place of the old one. Until then
-`/api/dashboard` and the pages say how far it is (503 `being_built`) and no number of it; the old
-rows stay, so that the release before can still open the file. What a crash interrupts goes on, or
-begins again. `projections ls` shows the version in force and the one being built;
+release that folds otherwise begins with the old ones in force: what is decided on is right before
+anybody is answered, and the new dashboard is built beside it, page by page, while players are
+served. When it is level with the log, one transaction puts it in the place of the old one. Until
+then `/api/dashboard` and the pages say how far it is (503 `being_built`) and no number of it; the
+old rows stay, so that the release before can still open the file. What a crash interrupts goes
+on, or begins again. `projections ls` shows the version in force and the one being built;
 `projections rebuild` does the same without a bridge; `projections verify` compares all of it with
 the log.
 
