@@ -11,6 +11,7 @@ from typing import Final
 
 from plexbridge.lineup.channels import Channel, Lineup
 from plexbridge.lineup.edits import AS_LISTED, Edits
+from plexbridge.lineup.letters import folded
 from plexbridge.lineup.numbering import rank
 
 QUERY_CHARS: Final = 200
@@ -60,7 +61,7 @@ def find(
 
 def matching(lineup: Lineup, wanted: Filter, edits: Edits) -> Iterator[Channel]:
     """Every channel wanted, in guide order."""
-    words = wanted.query[:QUERY_CHARS].casefold().split()
+    words = folded(wanted.query[:QUERY_CHARS]).split()
     for channel in lineup.everything:
         switches = (
             (wanted.enabled, channel.enabled),
@@ -78,7 +79,7 @@ def matching(lineup: Lineup, wanted: Filter, edits: Edits) -> Iterator[Channel]:
 def _holds(channel: Channel, words: list[str]) -> bool:
     if not words:
         return True
-    text = f"{channel.guide_number} {channel.guide_name} {channel.group}".casefold()
+    text = folded(f"{channel.guide_number} {channel.guide_name} {channel.group}")
     return all(word in text for word in words)
 
 

@@ -3,6 +3,7 @@
 The twin of `static/words.js`: a browser test holds the two to the same words. Pure.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -140,9 +141,13 @@ def pretty(document: Any) -> str:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
 
 
+_NOTE: Final = re.compile(r"\[[^\]]*\]|\([^)]*\)")
+"""What providers add to a name: `[Geo-blocked]`, `(720p)`."""
+
+
 def initials(name: str) -> str:
     """What stands for a channel's logo: the first letters of its first two words."""
-    words = ["".join(filter(str.isalnum, word)) for word in name.split()]
+    words = ["".join(filter(str.isalnum, word)) for word in _NOTE.sub(" ", name).split()]
     return "".join(word[0] for word in words if word)[:2].upper()
 
 

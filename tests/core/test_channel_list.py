@@ -14,6 +14,7 @@ from plexbridge.web.channel_list import (
     selection,
     whole_document,
 )
+from plexbridge.web.wording import initials
 
 UPSTREAM = Upstream(
     source=SourceId("house"), url="http://u:p@host/1", redacted="http://host/1", digest="0" * 16
@@ -58,6 +59,23 @@ def test_every_word_is_in_number_name_or_group(query: str, numbers: list[str]) -
     found = find(ROWS, Filter(query=query), {}, limit=9)
     assert [channel.guide_number for channel in found.channels] == numbers
     assert (found.matches, found.next_after) == (len(numbers), None)
+
+
+@pytest.mark.parametrize("query", ["κρητη", "munchen", "MÜNCHEN κρήτη"])
+def test_accents_do_not_matter(query: str) -> None:
+    """Who looks for a channel may have no key for them."""
+    rows = lineup(("7", "Κρήτη TV", "München"), ("8", "Meadow", "Local"))
+    found = find(rows, Filter(query=query), {}, limit=9)
+    assert [channel.guide_number for channel in found.channels] == ["7"]
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [("Northern Lights TV", "NL"), ("3sat [Geo-blocked]", "3"), ("Meadow (720p)", "M"), ("", "")],
+)
+def test_notes_of_providers_are_no_part_of_the_initials(name: str, letters: str) -> None:
+    """They stand for a logo."""
+    assert initials(name) == letters
 
 
 def test_pages_follow_each_other_without_gap_or_repeat() -> None:

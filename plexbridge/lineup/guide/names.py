@@ -5,9 +5,10 @@
 """
 
 import re
-import unicodedata
 from functools import lru_cache
 from typing import Final
+
+from plexbridge.lineup.letters import folded
 
 NAME_CHARS_MAX: Final = 200
 """Longer is no name. Real ones have 10 to 40 characters."""
@@ -48,7 +49,4 @@ def country_of(name: str) -> str:
 
 
 def _words(name: str) -> list[str]:
-    if not name.isascii():
-        apart = unicodedata.normalize("NFKD", name)
-        name = "".join(one for one in apart if not unicodedata.combining(one))
-    return _WORD.findall(name.casefold().replace("&", " and "))
+    return _WORD.findall(folded(name).replace("&", " and "))
