@@ -18,6 +18,8 @@ def on_air(bits_per_s: int = 4_000_000) -> Behaviour:
 GAP_S = 0.5
 """Longest silence it may see: fault table rows 42 and 44."""
 
+BEAT_S = 0.02
+
 
 class Healthy:
     """Reads a stream packet by packet, and keeps the longest silence."""
@@ -25,6 +27,8 @@ class Healthy:
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self.checker = TsChecker()
         self.longest_gap_s = 0.0
+        self.latest_s = 0.0
+        """How late this process itself was at most: what it could not have seen."""
         self.ended = False
         self._reader = reader
 
@@ -41,11 +45,19 @@ class Healthy:
             self.checker.feed(data)
         self.ended = True
 
+    async def keep_time(self) -> None:
+        """For ever: wake often, and see how much later it is than it should be."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + BEAT_S
+            await asyncio.sleep(BEAT_S)
+            self.latest_s = max(self.latest_s, loop.time() - due)
+
     def noticed(self) -> list[str]:
         """What was wrong with its stream, in words."""
         told = list(self.checker.problems)
         told += [f"packet {place} does not follow the one before" for place in self.checker.jumps]
-        if self.longest_gap_s > GAP_S:
+        if self.longest_gap_s > GAP_S + self.latest_s:
             told.append(f"nothing came for {self.longest_gap_s:.2f} s")
         if self.ended:
             told.append("its stream ended")
@@ -61,6 +73,7 @@ async def healthy_player(
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: healthy\r\n\r\n".encode())
     player = Healthy(reader)
     reading = asyncio.create_task(player.read_on())
+    keeping = asyncio.create_task(player.keep_time())
     try:
         async with asyncio.timeout(10):
             while player.checker.packets < 100:
@@ -74,6 +87,7 @@ async def healthy_player(
         told = player.noticed()
         assert not told, told
     finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        for task in (reading, keeping):
+            task.cancel()
+        await asyncio.gather(reading, keeping, return_exceptions=True)
         writer.close()

@@ -154,7 +154,7 @@ async def test_a_child_that_dies_closes_its_feeds(tool: Tool) -> None:
         received = Received()
         body = await connector.open_fed([feed.chunks()], UPSTREAM, received)
         signal_child(spawner, signal.SIGKILL)
-        await until(lambda: bool(received.ends), within_s=1.0)
+        await until(lambda: bool(received.ends), within_s=2.5)
         assert received.word() == ("process_closed", "ffmpeg_killed_9")
         async with asyncio.timeout(1):
             await body.closed

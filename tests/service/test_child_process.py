@@ -99,7 +99,7 @@ async def test_the_whole_group_goes(tmp_path: Path) -> None:
         await until(lambda: received.data.endswith(b"\n"))
         grandchild = int(received.data)
         signal_child(spawner, signal.SIGKILL)
-        await until(lambda: bool(received.ends), within_s=1.0)
+        await until(lambda: bool(received.ends), within_s=2.5)
         assert body.closed.done()
         await until(lambda: is_gone(grandchild))
 

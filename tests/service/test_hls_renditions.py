@@ -77,7 +77,7 @@ async def test_an_initialisation_section_comes_again_when_it_has_changed() -> No
             (b"D", False, True),
         ]
         renditions.close()
-        await until(lambda: stub.open == 0, within_s=1)
+        await until(lambda: stub.open == 0, within_s=5)
     await outbound.close()
 
 

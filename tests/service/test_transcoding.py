@@ -216,7 +216,7 @@ async def test_a_child_that_dies_is_told_in_a_word(tool: Tool) -> None:
         await written(transcode, CLIP.read_bytes())
         await until(lambda: len(player.got) > 0)
         signal_child(spawner, signal.SIGKILL)
-        await until(lambda: bool(failures), within_s=1.0)
+        await until(lambda: bool(failures), within_s=2.5)
         assert failures == ["transcode_ffmpeg_killed_9"]
         assert transcode.closed.done()
         transcode.write(b"ignored")
