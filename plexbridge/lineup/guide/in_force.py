@@ -151,6 +151,8 @@ class GuideInForce:
         self._wanted = _WantedChannels((), "")
         self._wanted_of: tuple[str, Edits] = ("", {})
         """What `_wanted` is of: the digest of a lineup, and the edits."""
+        self._served: list[StoredGuide] = []
+        """What `guide` is made of."""
         self._asked = asyncio.Event()
 
     async def load(self) -> None:
@@ -217,7 +219,7 @@ class GuideInForce:
         be read is not waited for."""
         digest, edits = self._wanted_of
         looked = digest == self._lineup().digest and edits is self._edits()
-        return any(
+        return self._served != self._stored or any(
             one.problem is None
             and not (looked and one.stored and one.stored.about.wanted == self._wanted.digest)
             for one in self._guides
@@ -310,9 +312,14 @@ class GuideInForce:
             peak_mib=figures.peak_kib // 1024,
         )
 
+    @property
+    def _stored(self) -> list[StoredGuide]:
+        return [one.stored for one in self._guides if one.stored is not None]
+
     async def _put_in_force(self) -> None:
-        stored = [one.stored for one in self._guides if one.stored is not None]
+        stored = self._stored
         self.guide = await asyncio.to_thread(Guide, stored)
+        self._served = stored
 
     def _look_at_names(self) -> bool:
         """Whether other guides are named than before: a source's list names another one now. What
