@@ -18,11 +18,11 @@ from projections.dashboard import Dashboard
 from projections.folding import Folding
 from projections.world_state import Decided
 
-KEEP_EVERY: Final = 10_000
+KEEP_EVERY: Final = 5_000
 """Events between two states that are kept, so that any moment is folded from one nearby: within
-100 ms (DESIGN section 9; measured 8 µs an event where sessions come and go all the time)."""
+100 ms (DESIGN section 9; measured 8 to 11 µs an event where sessions come and go all the time)."""
 
-STATES_KEPT: Final = 1_000
+STATES_KEPT: Final = 2_000
 """Kept states at most; beyond it the oldest go."""
 
 STATES_LOOKED_AT: Final = 5
