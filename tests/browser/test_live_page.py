@@ -17,6 +17,7 @@ expect.set_options(timeout=10_000)
 GONE_MS = 5_000
 """What the fix that this bridge is made for allows; the page needs a twentieth of it."""
 
+ASKED_MS = 30_000
 SILENCE_MS = 15_000
 """The page calls it silence after 5 s."""
 
@@ -177,3 +178,18 @@ def test_a_bridge_that_says_nothing_is_not_called_live(
     finally:
         demo.process.send_signal(signal.SIGCONT)
     expect(link).to_have_attribute("data-state", "live")
+
+
+def test_a_network_that_lets_no_feed_through_is_asked_instead(
+    demo: RunningBridge, open_page: OpenPage, watch: Watch
+) -> None:
+    """The feed's answer never comes, as behind a proxy that waits for its end: the page is true all
+    the same, a little later."""
+    page = open_page(demo)
+    page.route("**/api/live?*", lambda route: None)
+    page.reload()
+    player = watch(demo, "1")
+    expect(page.locator(".card h3")).to_have_text("1 Harbour", timeout=ASKED_MS)
+    player.kill()
+    expect(page.locator(".card")).to_have_count(0, timeout=ASKED_MS)
+    page.unroute_all(behavior="ignoreErrors")

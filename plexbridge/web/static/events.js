@@ -63,6 +63,7 @@ if (live === "yes") {
   const feed = new LiveFeed({
     position: () => "now", // what was missed is asked for as a page, however much it is
     opened: () => { first = true; },
+    ask: () => catchUpIn(0),
     event: () => catchUpIn(TOGETHER_MS),
     gauges: () => { if (first) { first = false; catchUpIn(0); } },
     link,

@@ -1,16 +1,21 @@
-// The live feed, for any page: one EventSource, what became of it, and coming back by position.
+// The live feed, for any page: one EventSource, what became of it, and coming back by position. Where
+// the network lets no feed through (a proxy that keeps answers until they are whole), pages ask instead.
 // Browsers hold six connections per origin, so a hidden tab lets go of its own.
 
 const SILENT_MS = 5000; // gauges come every second
 const AGAIN_MS = 3000;
+const ASK_EVERY_MS = 2000; // while nothing is heard
 
 export class LiveFeed {
   // `position()`: where to go on. `event(e)`, `gauges(g)`: what came. `link(state, text)`: connection words.
+  // `ask()`: look by yourself, nothing comes.
   constructor(handlers) {
     this.handlers = handlers;
     this.source = null;
     this.paused = false;
-    this.heardAt = 0;
+    this.heardAt = 0; // or since when it is listened for
+    this.toldAt = Date.now(); // when something last came
+    this.askedAt = 0;
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) this.#close();
       else if (!this.paused) this.#open();
@@ -51,15 +56,22 @@ export class LiveFeed {
   }
 
   #heard() {
-    this.heardAt = Date.now();
+    this.heardAt = this.toldAt = Date.now();
     this.handlers.link("live", "live");
   }
 
   #listen() {
+    if (this.source && Date.now() - this.toldAt > SILENT_MS) this.#ask();
     if (this.source?.readyState !== EventSource.OPEN) return;
     const silentMs = Date.now() - this.heardAt;
     if (silentMs > 2 * SILENT_MS) this.#open();
     else if (silentMs > SILENT_MS) this.handlers.link("lost", `nothing heard for ${Math.round(silentMs / 1000)} s`);
+  }
+
+  #ask() {
+    if (Date.now() - this.askedAt < ASK_EVERY_MS) return;
+    this.askedAt = Date.now();
+    this.handlers.ask();
   }
 
   #close() {

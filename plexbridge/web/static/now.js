@@ -265,6 +265,7 @@ show();
 const feed = new LiveFeed({
   position: () => now.position,
   opened: () => { wanted = 0; refetchIn(0); }, // it may be another log, and shorter
+  ask: () => refetchIn(0),
   event: changed,
   gauges: (gauges) => { now.gauges = gauges; showSummary(); showSessions(); },
   link,

@@ -57,6 +57,7 @@ walkRows(() => $("log"));
 const feed = !$("link") ? null : new LiveFeed({
   position: () => $("story").dataset.position,
   opened: () => refreshIn(0),
+  ask: () => refreshIn(0),
   event: (event) => {
     if (event.stream === stream) refreshIn(event.type === "activity" && event.src === event.dst ? COUNTED_MS : CHANGED_MS);
   },
