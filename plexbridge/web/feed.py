@@ -26,7 +26,21 @@ PAGE_EVENTS: Final = 500
 GAUGES_EVERY_S: Final = 1.0
 """Gauges are told once a second: quick enough for the eye."""
 
+GAP: Final = "gap"
+
 Gauges = Callable[[], dict[str, Any]]
+
+
+def gap(after: int, next_: int) -> dict[str, Any]:
+    """In the place of events that are not in the log any more: those between these two."""
+    return {GAP: {"after": after, "next": next_}}
+
+
+def kind_of(position: int | None, told: dict[str, Any]) -> str:
+    """What a subscriber is told: `event`, `gauges` or `gap`."""
+    if position is None:
+        return "gauges"
+    return GAP if GAP in told else "event"
 
 
 class Subscription:
@@ -80,7 +94,8 @@ class Feed:
         repetition; between them (None, gauges) once a second, if asked for. Ends with the feed,
         and when its subscriber is `gone`. Whoever iterates closes it.
 
-        A position that the log does not have is another log's: then it is from now on, too.
+        A position that the log does not have is another log's: then it is from now on, too. Where
+        events after it were pruned, that is told first, as (the last of them, a gap).
         """
         head = await asyncio.to_thread(self._head_position)
         subscription = Subscription(head if after is None else min(after, head))
@@ -108,6 +123,8 @@ class Feed:
                 while page := await asyncio.to_thread(
                     self._reader.read, subscription.position, PAGE_EVENTS
                 ):
+                    if page[0].pos > subscription.position + 1:
+                        yield page[0].pos - 1, gap(subscription.position, page[0].pos)
                     for row in page:
                         subscription.position = row.pos
                         yield row.pos, event_json(row)

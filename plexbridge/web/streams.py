@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from plexbridge.server.media import ABORT_EXTENSION
-from plexbridge.web.feed import Feed, Gauges
+from plexbridge.web.feed import Feed, Gauges, kind_of
 
 SEND_DEADLINE_S: Final = 10.0
 """A subscriber that takes nothing for this long is cut off; it resumes by its last position."""
@@ -65,16 +65,19 @@ class LiveEvents:
             async for position, event in following:
                 if gone.done():
                     return
-                body = orjson.dumps(event)
-                if position is None:
-                    await _send(send, b"event: gauges\ndata: " + body + b"\n\n")
-                else:
-                    await _send(send, b"id: %d\ndata: %b\n\n" % (position, body))
+                await _send(send, _message(position, event))
 
 
 def _position(text: str | None) -> int | None:
     """Where a subscriber goes on; None, which is from now on, for what is no position."""
     return int(text) if text is not None and _DIGITS.fullmatch(text) else None
+
+
+def _message(position: int | None, told: dict[str, Any]) -> bytes:
+    kind, body = kind_of(position, told), orjson.dumps(told)
+    place = b"" if position is None else b"id: %d\n" % position
+    name = b"" if kind == "event" else b"event: %b\n" % kind.encode()
+    return b"%b%bdata: %b\n\n" % (place, name, body)
 
 
 async def _send(send: Send, body: bytes) -> None:
@@ -133,8 +136,8 @@ class LiveSockets:
                     return
 
     async def _emit(self, socket: WebSocket, position: int | None, event: dict[str, Any]) -> bool:
-        kind = "gauges" if position is None else "event"
-        name = kind if position is None else str(event["type"])
+        kind = kind_of(position, event)
+        name = str(event["type"]) if kind == "event" else kind
         try:
             async with asyncio.timeout(SEND_DEADLINE_S):
                 body = orjson.dumps({"id": position, "event": kind, "data": event})

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from plexbridge.control.prunes import cut_before, prune
 from plexbridge.control.seals import first_moment
 from plexbridge.control.timeline import Timeline, neighbours
 from plexbridge.log.sqlite import SqliteLog
+from plexbridge.web.feed import Feed
 from tests.core.given import at, closed, given, lost, opened, progress, stop, took, tune, vlc
 from tests.core.stamped_history import stamped_household
 from tests.service.test_projector import with_ids
@@ -125,8 +127,8 @@ async def test_what_happened_last_is_told(log: SqliteLog, timeline: Timeline) ->
 
 
 async def test_a_pruned_log_begins_at_its_cut(log: SqliteLog, timeline: Timeline) -> None:
-    """There is nothing to step to before it; sessions that are gone have no story, the others'
-    stories are whole."""
+    """There is nothing to step to before it, and the feed says so; sessions that are gone have no
+    story, the others' stories are whole."""
     happened = stamped_household(7, 400)
     for append in happened.appends:
         await log.append(append)
@@ -143,6 +145,10 @@ async def test_a_pruned_log_begins_at_its_cut(log: SqliteLog, timeline: Timeline
     assert await prune(log, note, cut, why="test")
     first = await asyncio.to_thread(log.reader.query, first_moment)
     assert first > 50
+    gone_from_the_feed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async with aclosing(Feed(log).follow(7, None, gone_from_the_feed)) as following:
+        assert await anext(following) == (first, {"gap": {"after": 7, "next": first + 1}})
+        assert (await anext(following))[0] == first + 1
     around = await timeline.neighbours(first)
     assert around.before is None
     assert around.after is not None
