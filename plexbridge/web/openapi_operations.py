@@ -314,7 +314,7 @@ LOG: Final[dict[Key, Operation]] = {
         refuses=(400,),
     ),
     ("/api/live", "GET"): Operation(
-        summary="Events as they are recorded; `Last-Event-ID` goes on without a gap, or is told of it (`gap`)",
+        summary="Events as they are recorded; `Last-Event-ID` goes on, or is told of a `gap`",
         query={"after": POSITION},
         answers=text_of("text/event-stream"),
         endless=True,
