@@ -40,8 +40,12 @@ OVERRIDING: Final = frozenset({Origin.ENVIRONMENT, Origin.COMMAND_LINE})
 """Layers that win over the file."""
 
 
-BY_HAND: Final = frozenset({"FFMPEG_PATH"})
-"""Names of programs that are run: whoever got hold of a login must not choose them from afar."""
+BY_HAND: Final = {
+    "FFMPEG_PATH": "Names a program that is run",
+    "PLEXBRIDGE_UPSTREAM_ALLOW": "Opens networks that are closed for a reason",
+    "PLEXBRIDGE_TRUSTED_PROXIES": "Says whose word about addresses is believed",
+}
+"""Whoever got hold of a login must not choose these from afar; with the reason."""
 
 
 def why_not(now: Settings, name: str) -> tuple[str, str] | None:
@@ -52,8 +56,8 @@ def why_not(now: Settings, name: str) -> tuple[str, str] | None:
     if not SETTINGS[name][1].in_file:
         return "not_in_file", "Not kept in settings.toml: set it in the environment."
     if name in BY_HAND:
-        why = "Names a program that is run: set it in the environment, or in settings.toml by hand."
-        return "by_hand", why
+        where = "set it in the environment, or in settings.toml by hand."
+        return "by_hand", f"{BY_HAND[name]}: {where}"
     return None
 
 

@@ -103,4 +103,7 @@ def _member(document: dict[str, Any]) -> Member:
     path = PurePosixPath(name)
     if path.is_absolute() or not path.parts or ".." in path.parts or str(path) != name:
         raise NotABackup(f"it names {name!r}, which lies in no data directory")
-    return Member(name, int(document["bytes"]), str(document["sha256"]))
+    size = int(document["bytes"])
+    if size < 0:
+        raise NotABackup(f"it says that {name!r} has {size} bytes")
+    return Member(name, size, str(document["sha256"]))

@@ -50,7 +50,7 @@ def create(data_dir: Path, out: Path, *, guides: bool, at_ms: int) -> Created:
         head, first = _keep_log(data_dir / LOG_FILE, staging / LOG_FILE)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=ZIP_LEVEL) as packed:
             for name in belonging(data_dir, guides=guides, without=out):
-                with _as_it_is(data_dir / name, staging) as source:
+                with _as_it_is(data_dir, name, staging) as source:
                     if source is not None:
                         members.append(_packed(packed, source, name.as_posix()))
             manifest = Manifest(
@@ -83,8 +83,9 @@ def _keep_log(path: Path, copy: Path) -> tuple[tuple[int, bytes], int]:
 
 
 @contextmanager
-def _as_it_is(path: Path, staging: Path) -> Iterator[Path | None]:
+def _as_it_is(data_dir: Path, name: Path, staging: Path) -> Iterator[Path | None]:
     """The file, or a copy of what it holds at this instant; None where it is gone again."""
+    path = data_dir / name
     try:
         database = is_database(path)
     except FileNotFoundError:
@@ -93,8 +94,8 @@ def _as_it_is(path: Path, staging: Path) -> Iterator[Path | None]:
     if not database:
         yield path
         return
-    copy = staging / path.name
-    if path.name != LOG_FILE:
+    copy = staging / "-".join(name.parts)
+    if name != Path(LOG_FILE):  # which is there already
         copy_database(path, copy)
     yield copy
     copy.unlink()

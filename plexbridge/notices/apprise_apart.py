@@ -33,8 +33,8 @@ async def send_apart(
     }
     try:
         answer = await answer_of(WORKER, orjson.dumps(asked), seconds_max=SECONDS_MAX)
-    except NoAnswer:
+        document: dict[str, Any] = orjson.loads(answer)
+    except (NoAnswer, orjson.JSONDecodeError):
         # Without its words: they may be Apprise's, with the address in them.
         return {"ok": False, "words": f"Apprise failed, or took longer than {SECONDS_MAX:g} s"}
-    document: dict[str, Any] = orjson.loads(answer)
     return document

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sqlite3
 import stat
 import zipfile
 from collections.abc import Iterator
@@ -84,6 +85,20 @@ def test_it_holds_what_is_needed_and_nothing_else(cli: Cli, backup: Path) -> Non
     more = backup.with_name("more.zip")
     told = cli("backup", "create", "-o", str(more), "--guides", "--json").json()
     assert {one["name"] for one in told["files"]} == {*KEPT, LOG_FILE, "guides/one.db"}
+
+
+def test_a_log_that_was_put_aside_is_kept_as_well(cli: Cli, tmp_path: Path) -> None:
+    """Under its own name, and not in the place of the other."""
+    aside = cli.data_dir / "old" / LOG_FILE
+    aside.parent.mkdir()
+    with closing(sqlite3.connect(aside)) as file, file:
+        file.execute("CREATE TABLE other(x)")
+    path = tmp_path / "both.zip"
+    assert cli("backup", "create", "-o", str(path)).code == 0
+    restore(path, tmp_path / "new")
+    assert events_of(tmp_path / "new" / LOG_FILE) == events_of(cli.data_dir / LOG_FILE)
+    with closing(sqlite3.connect(tmp_path / "new" / "old" / LOG_FILE)) as file:
+        assert file.execute("SELECT name FROM sqlite_master").fetchall() == [("other",)]
 
 
 def test_it_is_its_owners_and_says_that_it_holds_logins(cli: Cli, tmp_path: Path) -> None:
@@ -229,6 +244,10 @@ def longer(members: dict[str, Any]) -> None:
     members["keys.json"] += b" " * 5_000_000
 
 
+def less_than_nothing(members: dict[str, Any]) -> None:
+    members[MEMBER]["files"][0]["bytes"] = -5
+
+
 def other_contents(members: dict[str, Any]) -> None:
     members["keys.json"] = b"[]"
 
@@ -254,6 +273,7 @@ def something_else(members: dict[str, Any]) -> None:
         (missing, 4),
         (without_log, 4),
         (longer, 4),
+        (less_than_nothing, 3),
         (other_contents, 4),
         (other_head, 4),
         (later, 3),

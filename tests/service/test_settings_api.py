@@ -137,6 +137,7 @@ async def test_what_is_wrong_is_refused_and_nothing_written(home: Home) -> None:
         ({"SESSION_KEEP_ALIVE": False}, 409, "overridden", "Set by the environment"),
         ({"PLEXBRIDGE_PLAYLIST": "http://x/"}, 409, "overridden", "Set by the command line"),
         ({"FFMPEG_PATH": "/bin/sh"}, 409, "by_hand", "Names a program that is run"),
+        ({"PLEXBRIDGE_TRUSTED_PROXIES": "10.0.0.1"}, 409, "by_hand", "is believed"),
         ({"PLEXBRIDGE_ADMIN_KEY": KEY}, 409, "not_in_file", "in the environment"),
     ):
         answered, document = await home.put({"settings": settings})
