@@ -22,7 +22,7 @@ from tests.service.ts_maker import TsMaker
 
 WITHIN_S = 10.0
 IN_FLIGHT_BYTES = 512 * 1024
-"""At most on the way to a player: what is written ahead of it, and its window."""
+"""More than a connection of a player holds: a block of the ring."""
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def test_a_finite_programme_arrives_byte_for_byte(
         await asyncio.to_thread(until, "it has ended", lambda: not bridge.sessions())
         ended = await asyncio.to_thread(bridge.get, f"/api/sessions/{session}")
         assert (ended["reason"], ended["detail"]) == ("disconnect", "completed")
-        # What the player's kernel had not acknowledged at the end was not accepted yet.
+        # What its connection still held in this process at the end was not accepted yet.
         assert len(programme) - IN_FLIGHT_BYTES <= ended["bytes"] <= len(programme)
     finally:
         await asyncio.to_thread(bridge.stop)
